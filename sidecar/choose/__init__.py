@@ -1,0 +1,1 @@
+"""Routers: strategies that order targets into a plan."""

@@ -1,0 +1,1 @@
+"""Documents → snapshot: schema, compile, stores."""

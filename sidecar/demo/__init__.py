@@ -1,0 +1,1 @@
+"""Simulated models over real HTTP and SSE."""

@@ -1,0 +1,130 @@
+"""Every error that this project raises on purpose.
+
+::
+
+    PointsmanError
+    ├── RequestError            a client sees it, as OpenAI's error object
+    │   ├── InvalidJson         400 invalid_json
+    │   ├── InvalidRouter       400 invalid_router
+    │   ├── RouterForbidden     403 router_forbidden
+    │   ├── ModelNotFound       404 model_not_found
+    │   ├── BodyTooLarge        413 body_too_large
+    │   └── NoCandidate         503 no_candidate
+    ├── ConfigError             invalid_config: documents with faults, each with its path
+    ├── StoreError
+    │   ├── StoreUnreachable    store_unreachable
+    │   └── StoreConflict       store_conflict: somebody else wrote first
+    └── SettingsError           invalid_settings: an environment variable or flag
+
+``code`` is stable: it is the wire's error code and the metric's label alike.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple
+
+
+class PointsmanError(Exception):
+    """Base of all; ``code`` names the leaf."""
+
+    code: ClassVar[str] = "internal"
+
+
+class RequestError(PointsmanError):
+    """The request cannot be decided; the client gets ``status`` and the message.
+
+    ``param`` is the path in the request that is at fault, as OpenAI's error object has it.
+    """
+
+    status: ClassVar[int] = 400
+    kind: ClassVar[str] = "invalid_request_error"
+
+    def __init__(self, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+
+
+class InvalidJson(RequestError):
+    """The body is not one JSON object."""
+
+    code = "invalid_json"
+
+
+class InvalidRouter(RequestError):
+    """The `router` object in the request is wrong; ``param`` says where."""
+
+    code = "invalid_router"
+
+
+class RouterForbidden(RequestError):
+    """Routers in requests are switched off here."""
+
+    code = "router_forbidden"
+    status = 403
+    kind = "permission_error"
+
+
+class ModelNotFound(RequestError):
+    """No route, router or backend answers to this model name."""
+
+    code = "model_not_found"
+    status = 404
+
+
+class BodyTooLarge(RequestError):
+    """The body is over the limit."""
+
+    code = "body_too_large"
+    status = 413
+
+
+class NoCandidate(RequestError):
+    """Nothing is left that could answer."""
+
+    code = "no_candidate"
+    status = 503
+    kind = "server_error"
+
+
+class Fault(NamedTuple):
+    """One thing that is wrong in a document: where (``routes.premium.match``) and what."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
+class ConfigError(PointsmanError):
+    """Documents were refused; ``faults`` has every fault that was found, never none."""
+
+    code = "invalid_config"
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("; ".join(str(fault) for fault in faults))
+        self.faults = tuple(faults)
+
+
+class StoreError(PointsmanError):
+    """Base of what can go wrong between here and Redis."""
+
+    code = "store"
+
+
+class StoreUnreachable(StoreError):
+    """Redis does not answer."""
+
+    code = "store_unreachable"
+
+
+class StoreConflict(StoreError):
+    """The store moved on since the version that a change was based on."""
+
+    code = "store_conflict"
+
+
+class SettingsError(PointsmanError):
+    """A process setting is wrong; the message names the variable and the legal values."""
+
+    code = "invalid_settings"

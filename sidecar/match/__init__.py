@@ -1,0 +1,1 @@
+"""Conditions → predicates; the route index."""

@@ -1,0 +1,1 @@
+"""A plan → byte splices of the client's body, one set per attempt."""

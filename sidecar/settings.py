@@ -1,0 +1,108 @@
+"""Process settings: read once from the environment, frozen, handed down by `app` and `cli`."""
+
+import os
+import socket
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, NamedTuple, Self
+
+import msgspec
+
+from sidecar.errors import SettingsError
+
+PREFIX = "POINTSMAN_"
+
+
+class Address(NamedTuple):
+    """A host and a port to listen on."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that is set per process. Field ``redis_url`` is ``POINTSMAN_REDIS_URL``."""
+
+    listen: Address = Address("127.0.0.1", 10000)
+    admin: Address = Address("127.0.0.1", 8080)
+    envoy_admin: Address = Address("127.0.0.1", 9901)
+    redis_url: str = ""
+    prefix: str = "pointsman:"
+    workers: int = msgspec.field(default_factory=lambda: os.cpu_count() or 1)
+    run_dir: Path | None = None
+    fallback_config: Path | None = None
+    state_dir: Path | None = None
+    inline_routers: Literal["allow", "deny"] = "allow"
+    inline_scripts: Literal["allow", "deny"] = "deny"
+    on_unknown_model: Literal["default", "reject"] = "default"
+    max_body_bytes: int = 32 * 1024 * 1024
+    tokens_file: Path | None = None
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "console", "json"] = "auto"
+    node: str = msgspec.field(default_factory=socket.gethostname)
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str], **overrides: str | None) -> Self:
+        """Read settings from ``environ``; an override that is not ``None`` wins.
+
+        Raises SettingsError, naming the variable and the legal values.
+        """
+        raw = {name: environ.get(PREFIX + name.upper()) for name in cls.__struct_fields__}
+        raw |= {name: value for name, value in overrides.items() if value is not None}
+        given = {name: _parse(name, text) for name, text in raw.items() if text}
+        try:
+            settings = msgspec.convert(given, cls, strict=False, dec_hook=_path)
+        except msgspec.ValidationError as error:
+            raise SettingsError(_explain(str(error))) from None
+        _check_range("workers", settings.workers, 1, 1024)
+        _check_range("max_body_bytes", settings.max_body_bytes, 1024, 2**31 - 1)
+        return settings
+
+    def state_folder(self) -> Path:
+        """Return the folder of the last good snapshot (it need not exist yet)."""
+        if self.state_dir is not None:
+            return self.state_dir
+        base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+        return Path(base) / "pointsman"
+
+    def with_run_dir(self) -> Self:
+        """Return settings with a run directory, made here (mode 0700) when none was set."""
+        folder = self.run_dir or Path(tempfile.mkdtemp(prefix="pointsman-"))
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return msgspec.structs.replace(self, run_dir=folder.absolute())
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that make a child process read these very settings."""
+        pairs = ((name, getattr(self, name)) for name in self.__struct_fields__)
+        return {PREFIX + name.upper(): str(value) for name, value in pairs if value is not None}
+
+
+def _parse(name: str, text: str) -> object:
+    """Turn the text of an address setting into its parts; leave the others to msgspec."""
+    if name not in {"listen", "admin", "envoy_admin"}:
+        return text
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise SettingsError(f"{PREFIX}{name.upper()}={text!r} must be HOST:PORT, port 0 to 65535")
+    return Address(host.strip("[]"), int(port))
+
+
+def _path(kind: type, value: object) -> object:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise NotImplementedError(kind)
+
+
+def _explain(message: str) -> str:
+    """Turn msgspec's ``… - at `$.workers``` into a sentence about the variable."""
+    what, _, where = message.partition(" - at ")
+    return f"{PREFIX}{where.strip('`$.').upper()}: {what}"
+
+
+def _check_range(name: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise SettingsError(f"{PREFIX}{name.upper()}={value} must be between {low} and {high}")

@@ -1,0 +1,1 @@
+"""Access log entries → outcomes, windows, metrics."""

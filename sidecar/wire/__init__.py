@@ -1,0 +1,1 @@
+"""ext_proc on the wire ↔ the vocabulary; the server."""

@@ -1,0 +1,1 @@
+"""Snapshot → Envoy's dynamic resources, published as files."""
