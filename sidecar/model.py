@@ -39,6 +39,9 @@ BASE_HEADERS = (
 MAX_ATTEMPTS = 10
 """Longest plan, and deepest nesting of routers (LangDB's MAX_DEPTH counts both)."""
 
+LIMITED = "~limited"
+"""Suffix of a backend's second cluster, which enforces its own shorter time to first byte."""
+
 MISSING = msgspec.UNSET
 """What a subject evaluates to when the request does not have it. JSON ``null`` is ``None``."""
 
@@ -277,6 +280,17 @@ class Context(NamedTuple):
 Predicate = Callable[[Context], bool]
 Accessor = Callable[[Context], Any]
 """Reads one subject; returns ``MISSING`` when there is none."""
+
+
+class Compilers(NamedTuple):
+    """What a router needs from other rooms when it is built; both raise ConfigError.
+
+    ``accessor(subject, path)`` compiles a SUBJECT (`user.id`, `headers.x-a`, `body.a.b`);
+    ``condition(document, path)`` compiles a CONDITION. ``path`` is used in fault messages.
+    """
+
+    accessor: Callable[[str, str], Accessor]
+    condition: Callable[[Any, str], Predicate]
 
 
 class Candidate(NamedTuple):
