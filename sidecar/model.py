@@ -255,10 +255,10 @@ class Entropy:
     SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
     """
 
-    __slots__ = ("_state",)
+    __slots__ = ("_state", "seed")
 
     def __init__(self, seed: int) -> None:
-        self._state = seed & 0xFFFFFFFFFFFFFFFF
+        self.seed = self._state = seed & 0xFFFFFFFFFFFFFFFF
 
     def uniform(self) -> float:
         """Return the next number in [0, 1), with 53 random bits."""

@@ -1,0 +1,38 @@
+"""The one map from an error to what the client sees."""
+
+import msgspec
+
+from sidecar.errors import RequestError
+from sidecar.pb import ext_proc_pb2 as pb
+
+INTERNAL = "internal"
+
+
+def refuse(error: RequestError) -> bytes:
+    """Return the answer that makes Envoy reply with OpenAI's error object, and go no further.
+
+    The code also travels as the reply's details, which is how the access log learns it.
+    """
+    answer = pb.ProcessingResponse()
+    reply = answer.immediate_response
+    reply.status.code = error.status
+    reply.details = error.code
+    reply.body = error_body(error)
+    header = reply.headers.set_headers.add()
+    header.header.key, header.header.raw_value = "content-type", b"application/json"
+    header.append_action = pb.base__pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+    return answer.SerializeToString()
+
+
+def error_body(error: RequestError) -> bytes:
+    """Return OpenAI's error object as JSON."""
+    return msgspec.json.encode(
+        {
+            "error": {
+                "message": error.message,
+                "type": error.kind,
+                "param": error.param,
+                "code": error.code,
+            }
+        }
+    )

@@ -1,0 +1,79 @@
+"""The gRPC server of a worker: ext_proc and health on one Unix socket."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import structlog
+
+from sidecar.pb import health_pb2
+from sidecar.wire.exchange import Decider, Exchange
+
+_EXT_PROC = "envoy.service.ext_proc.v3.ExternalProcessor"
+_HEALTH = "grpc.health.v1.Health"
+_MESSAGE_OVERHEAD = 1024 * 1024
+_log = structlog.get_logger()
+
+Stream = AsyncIterator[bytes]
+
+
+class DecisionServer:
+    """Serves decisions on a Unix socket until it is drained."""
+
+    def __init__(self, decider: Decider, socket: Path, max_body_bytes: int) -> None:
+        self._decider = decider
+        self._socket = socket
+        self._serving = True
+        self._server = grpc.aio.server(
+            options=[
+                ("grpc.max_receive_message_length", max_body_bytes + _MESSAGE_OVERHEAD),
+                ("grpc.max_send_message_length", max_body_bytes + _MESSAGE_OVERHEAD),
+                ("grpc.so_reuseport", 0),
+            ]
+        )
+
+    async def start(self) -> None:
+        """Bind the socket (a stale one is replaced) and begin to serve."""
+        self._socket.unlink(missing_ok=True)
+        self._server.add_generic_rpc_handlers((self._ext_proc(), self._health()))
+        self._server.add_insecure_port(f"unix:{self._socket}")
+        await self._server.start()
+
+    async def drain(self, notice_seconds: float, grace_seconds: float) -> None:
+        """Stop without losing a request.
+
+        Envoy is told first, through the health check, and gets ``notice_seconds`` to send its
+        decisions elsewhere; then streams that are under way get ``grace_seconds`` to finish.
+        """
+        self._serving = False
+        await asyncio.sleep(notice_seconds)
+        await self._server.stop(grace_seconds)
+        self._socket.unlink(missing_ok=True)
+
+    def _ext_proc(self) -> grpc.GenericRpcHandler:
+        handler = grpc.stream_stream_rpc_method_handler(self._process)
+        return grpc.method_handlers_generic_handler(_EXT_PROC, {"Process": handler})
+
+    def _health(self) -> grpc.GenericRpcHandler:
+        handler = grpc.unary_unary_rpc_method_handler(
+            self._check, response_serializer=health_pb2.HealthCheckResponse.SerializeToString
+        )
+        return grpc.method_handlers_generic_handler(_HEALTH, {"Check": handler})
+
+    async def _process(self, messages: Stream, _context: Any) -> Stream:
+        """Answer and return: a stream left open would live as long as the client's response."""
+        exchange = Exchange(self._decider)
+        async for message in messages:
+            reply = exchange.feed(message)
+            if reply.message is not None:
+                yield reply.message
+            if reply.last:
+                return
+
+    async def _check(self, _request: bytes, _context: Any) -> health_pb2.HealthCheckResponse:
+        """Healthy as long as decisions can be made: not draining, and rules are loaded."""
+        serving = self._serving and self._decider.ready
+        status = health_pb2.HealthCheckResponse
+        return status(status=status.SERVING if serving else status.NOT_SERVING)
