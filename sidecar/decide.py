@@ -85,9 +85,7 @@ def _inline(snapshot: Snapshot, document: object) -> _Choice:
     return _Choice(INLINE, router, router.warnings)
 
 
-def _plan(
-    snapshot: Snapshot, choice: _Choice, context: Context
-) -> tuple[Plan, tuple[str, ...]]:
+def _plan(snapshot: Snapshot, choice: _Choice, context: Context) -> tuple[Plan, tuple[str, ...]]:
     """Plan ``choice``; when nothing of it can be tried, the default chain steps in."""
     plan = choose.plan(choice.router, context) if choice.router else None
     if plan is not None:

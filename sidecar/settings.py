@@ -24,6 +24,9 @@ class Address(NamedTuple):
         return f"{self.host}:{self.port}"
 
 
+EMBEDDED_REDIS = Address("127.0.0.1", 16379)
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that is set per process. Field ``redis_url`` is ``POINTSMAN_REDIS_URL``."""
 
@@ -68,6 +71,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             return self.state_dir
         base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
         return Path(base) / "pointsman"
+
+    def store_url(self) -> str:
+        """Return the URL of Redis; without one it is the embedded Redis of ``pointsman up``."""
+        return self.redis_url or f"redis://{EMBEDDED_REDIS}/0"
+
+    def run_folder(self) -> Path:
+        """Return the run directory.
+
+        Raises SettingsError when there is none: `with_run_dir` makes one, once per node.
+        """
+        if self.run_dir is None:
+            raise SettingsError(f"{PREFIX}RUN_DIR is not set")
+        return self.run_dir
 
     def with_run_dir(self) -> Self:
         """Return settings with a run directory, made here (mode 0700) when none was set."""

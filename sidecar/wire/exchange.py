@@ -102,7 +102,7 @@ class Exchange:
             return self._decider.answer(
                 path, headers, request.request_body.body, rewrite=sent is not None
             )
-        except Exception:
+        except Exception:  # noqa: BLE001
             # Nothing of an unforeseen error may reach the client; without an answer Envoy fails
             # open to the default chain.
             _log.exception("decision_failed", path=path)

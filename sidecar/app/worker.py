@@ -1,0 +1,72 @@
+"""A worker process: decides. It talks to Envoy over one Unix socket and subscribes to the rules."""
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+from pathlib import Path
+
+import setproctitle
+import structlog
+import uvloop
+
+from sidecar.app import logs
+from sidecar.app.channel import StatsInbox
+from sidecar.app.rules import open_feed
+from sidecar.settings import Settings
+from sidecar.wire.exchange import Decider
+from sidecar.wire.server import DecisionServer
+
+NOTICE_SECONDS = 1.5
+"""How long a draining worker goes on: longer than the interval of Envoy's health checks."""
+GRACE_SECONDS = 5.0
+_log = structlog.get_logger()
+
+
+def socket_path(run_dir: Path, place: int) -> Path:
+    """Return the Unix socket of worker ``place``."""
+    return run_dir / f"worker-{place}.sock"
+
+
+def main() -> None:
+    """Run worker number ``sys.argv[1]`` until SIGTERM, or until control is gone."""
+    settings, place = Settings.read(os.environ), int(sys.argv[1])
+    setproctitle.setproctitle(f"pointsman: worker {place}")
+    logs.configure(settings, f"worker {place}")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_run(settings, place))
+
+
+async def _run(settings: Settings, place: int) -> None:
+    feed, cache = open_feed(settings, writer=False)
+    inbox = StatsInbox()
+    decider = Decider(lambda: cache.current, lambda: inbox.current, settings.max_body_bytes)
+    server = DecisionServer(
+        decider, socket_path(settings.run_folder(), place), settings.max_body_bytes
+    )
+    await server.start()
+    gc.freeze()  # what was imported stays for good: the collector need not look at it again
+    feeding = asyncio.create_task(feed.run())
+    listening = asyncio.create_task(inbox.listen())
+    await _until_told(listening)
+    _log.info("draining")
+    await server.drain(NOTICE_SECONDS, GRACE_SECONDS)
+    for task in (feeding, listening):
+        task.cancel()
+    await asyncio.gather(feeding, listening, return_exceptions=True)
+
+
+async def _until_told(listening: asyncio.Task[None]) -> None:
+    """Wait for SIGTERM or for the end of control."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    # Ctrl-C goes to the whole terminal; control decides when its workers end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    listening.add_done_callback(lambda _task: stop.set())
+    await stop.wait()
+
+
+if __name__ == "__main__":
+    main()
