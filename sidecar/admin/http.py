@@ -1,0 +1,35 @@
+"""The admin address: metrics for Prometheus, health for orchestrators, readiness for operators."""
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+
+from sidecar import __version__
+
+Render = Callable[[str], tuple[bytes, str]]
+"""Accept header → body and content type of /metrics."""
+Readiness = Callable[[], tuple[bool, dict[str, Any]]]
+"""Returns whether rules are live, and a report of the store, the rules and Envoy's resources."""
+
+
+def admin_app(render: Render, readiness: Readiness) -> FastAPI:
+    """Return the HTTP application of the control process."""
+    app = FastAPI(title="Pointsman", version=__version__, docs_url="/docs", redoc_url=None)
+
+    @app.get("/metrics", summary="Prometheus metrics", response_class=Response)
+    def metrics(request: Request) -> Response:
+        body, content_type = render(request.headers.get("accept", ""))
+        return Response(body, media_type=content_type)
+
+    @app.get("/healthz", summary="Whether this process runs")
+    def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/readyz", summary="Whether rules are live, and what is wrong if they are not")
+    def readyz(response: Response) -> dict[str, Any]:
+        ready, report = readiness()
+        response.status_code = 200 if ready else 503
+        return report
+
+    return app

@@ -1,0 +1,34 @@
+"""What `pointsman up` prints once everything answers."""
+
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.table import Table
+
+from sidecar.settings import Settings
+
+_CURL = """curl -s http://{listen}/v1/chat/completions \\
+  -H 'content-type: application/json' \\
+  -d '{{"model": "smart", "messages": [{{"role": "user", "content": "Hello!"}}]}}'"""
+_RULE = """redis-cli -p {port} HSET {prefix}routes first \\
+  '{{"order": 1, "router": {{"type": "fallback", "targets": ["large", "small"]}}}}'"""
+
+
+def show(settings: Settings, redis_port: int | None, pids: Mapping[str, int]) -> None:
+    """Print addresses, processes, a request to paste and a rule to try."""
+    console = Console(soft_wrap=True, highlight=False)
+    console.print("\n[bold green]Pointsman is up.[/] Ctrl-C stops everything.\n")
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_row("clients", f"http://{settings.listen}/v1   (base_url of any OpenAI client)")
+    table.add_row("metrics", f"http://{settings.admin}/metrics   /readyz   /healthz")
+    table.add_row("Envoy's admin", f"http://{settings.envoy_admin}")
+    table.add_row("rules", settings.store_url())
+    table.add_row("processes", "  ".join(f"{name} {pid}" for name, pid in pids.items()))
+    table.add_row("logs", str(settings.run_folder()))
+    console.print(table)
+    console.print("\nAsk something:\n", style="bold")
+    console.print(_CURL.format(listen=settings.listen), markup=False)
+    if redis_port is not None:
+        console.print("\nChange a rule; the next answer follows it:\n", style="bold")
+        console.print(_RULE.format(port=redis_port, prefix=settings.prefix), markup=False)
+    console.print()

@@ -1,0 +1,152 @@
+"""`pointsman up`: Redis, demo models, the sidecar and Envoy on this machine, started and ended."""
+
+import os
+import shutil
+import signal
+import socket
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Self
+
+from rich.console import Console
+
+from sidecar.app.child import Child, find_envoy, find_redis
+from sidecar.errors import PointsmanError, SettingsError
+from sidecar.settings import EMBEDDED_REDIS, Address, Settings
+
+BOOTSTRAP = "envoy.json"
+START_SECONDS = 30.0
+RESTART_SECONDS = 3.0
+
+
+class StartFailed(PointsmanError):
+    """Something did not come up; the message has the end of its log."""
+
+    code = "start_failed"
+
+
+class Local:
+    """A set of processes on this machine. A context manager: leaving it ends them all."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._own_run_dir = settings.run_dir is None
+        self.settings = settings.with_run_dir()
+        self.children: dict[str, Child] = {}
+        self._console = Console(stderr=True, highlight=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for child in reversed(self.children.values()):
+            child.stop()
+        if self._own_run_dir:
+            shutil.rmtree(self.settings.run_folder(), ignore_errors=True)
+
+    def start(self, child: Child, answers: Callable[[], bool]) -> Child:
+        """Start ``child`` and wait until it answers. Raises StartFailed with the end of its log."""
+        self.children[child.name] = child
+        child.start()
+        deadline = time.monotonic() + START_SECONDS
+        while not answers():
+            if child.poll() is not None or time.monotonic() > deadline:
+                raise StartFailed(f"{child.name} did not start:\n{child.last_lines()}")
+            time.sleep(0.02)
+        return child
+
+    def start_redis(self, address: Address = EMBEDDED_REDIS) -> Child:
+        """Start a private Redis; what it holds is gone when it ends."""
+        return self.start(
+            Child("redis", redis_command(address, self.settings.run_folder()), self._folder),
+            lambda: connects(address),
+        )
+
+    def start_sidecar(self) -> Child:
+        """Start `pointsman serve` with these settings."""
+        environment = os.environ | self.settings.environment()
+        command = [sys.executable, "-m", "sidecar.cli", "serve"]
+        ready = f"http://{self.settings.admin}/healthz"
+        return self.start(
+            Child("sidecar", command, self._folder, environment), lambda: responds(ready)
+        )
+
+    def start_envoy(self) -> Child:
+        """Start Envoy on the bootstrap that the sidecar has written."""
+        ready = f"http://{self.settings.envoy_admin}/ready"
+        return self.start(
+            Child("envoy", envoy_command(self._folder), self._folder), lambda: responds(ready)
+        )
+
+    def watch(self, stop: threading.Event) -> None:
+        """Restart what dies, until ``stop`` is set."""
+        while not stop.wait(0.5):
+            for child in self.children.values():
+                code = child.poll()
+                if code is None:
+                    continue
+                self._console.print(
+                    f"[red]{child.name} ended[/] {_reason(code)}; starting it again"
+                )
+                if not stop.wait(RESTART_SECONDS):
+                    child.start()
+
+    @property
+    def _folder(self) -> Path:
+        return self.settings.run_folder()
+
+
+def redis_command(address: Address, folder: Path) -> list[str | Path]:
+    """Return the command line of a Redis that keeps nothing on disk."""
+    options = ["--save", "", "--appendonly", "no", "--protected-mode", "yes"]
+    return [
+        find_redis(), "--port", str(address.port), "--bind", address.host, "--dir", folder, *options,
+    ]  # fmt: skip
+
+
+def envoy_command(folder: Path) -> list[str | Path]:
+    """Return the command line of an Envoy on the bootstrap in ``folder``.
+
+    Without hot restart, so that several Envoys can run on one machine.
+    """
+    return [
+        find_envoy(), "--config-path", folder / BOOTSTRAP, "--disable-hot-restart",
+        "--log-level", "warning", "--log-format", "%Y-%m-%dT%T.%e %l %n %v",
+    ]  # fmt: skip
+
+
+def connects(address: Address) -> bool:
+    """Return whether something listens on ``address``."""
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(tuple(address)) == 0
+
+
+def responds(url: str) -> bool:
+    """Return whether ``url`` (of our own, on loopback) answers 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=1) as response:  # noqa: S310
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+def check_ports(ports: Mapping[str, Address]) -> None:
+    """Raise SettingsError for the first address that is taken; keys are settings' names."""
+    for name, address in ports.items():
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(tuple(address))
+            except OSError as error:
+                raise SettingsError(
+                    f"{address} is in use ({error.strerror}): set {name} to a free address, "
+                    f"for example {name}={address.host}:{address.port + 1}"
+                ) from None
+
+
+def _reason(code: int) -> str:
+    return f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"

@@ -1,0 +1,165 @@
+"""A whole Pointsman on free ports and in a private folder: Redis, models, sidecar, Envoy."""
+
+import itertools
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import httpx
+import redis
+
+from sidecar.app.local import Local
+from sidecar.demo import DemoModel
+from sidecar.settings import Address, Settings
+from tests.ports import free_port
+
+MODELS = ("small", "large", "canary")
+_names = itertools.count()
+
+
+class System:
+    """Starts in `start`, ends in `stop`; everything in between is what a user could do."""
+
+    def __init__(self, folder: Path, **settings):
+        self.redis_address = Address("127.0.0.1", free_port())
+        self.settings = Settings(
+            listen=Address("127.0.0.1", free_port()),
+            admin=Address("127.0.0.1", free_port()),
+            envoy_admin=Address("127.0.0.1", free_port()),
+            redis_url=f"redis://{self.redis_address}/0",
+            run_dir=folder / "run",
+            state_dir=folder / "state",
+            **{"workers": 2, "log_format": "json", **settings},
+        )
+        self.local = Local(self.settings)
+        self.models: dict[str, DemoModel] = {}
+        self.base = f"http://{self.settings.listen}"
+        self.http = httpx.Client(base_url=self.base, timeout=30)
+        self.redis = redis.Redis(
+            host="127.0.0.1", port=self.redis_address.port, decode_responses=True
+        )
+
+    def start(self, *, with_redis=True, documents=None):
+        if with_redis:
+            self.local.start_redis(self.redis_address)
+        for name in MODELS:
+            self.models[name] = DemoModel.start(name, first_token_ms=5, tokens_per_second=2000)
+        if with_redis:
+            self.write(documents if documents is not None else self.base_documents())
+        self.local.start_sidecar()
+        self.local.start_envoy()
+        if with_redis:
+            self.until(lambda: self.chat().status_code == 200, "the first answer")
+        return self
+
+    def stop(self):
+        self.http.close()
+        self.redis.close()
+        self.local.__exit__()
+        for model in self.models.values():
+            model.stop()
+
+    # ── rules ──────────────────────────────────────────────────────────────
+
+    def backend(self, model="small", **fields):
+        """Return a backend document that points at the simulated model ``model``."""
+        return {
+            "model": model,
+            "provider": "demo",
+            "endpoints": [f"http://{self.models[model].address}"],
+            "timeout_seconds": 10,
+            **fields,
+        }
+
+    def base_documents(self):
+        return {
+            "backends": {
+                name: self.backend(name, priority=place) for place, name in enumerate(MODELS)
+            },
+            "routers": {"resilient": {"type": "fallback", "targets": ["small", "large"]}},
+            "routes": {"default": {"order": 1000, "router": "resilient"}},
+        }
+
+    def write(self, documents):
+        """Replace all documents, as somebody with redis-cli would."""
+        with self.redis.pipeline() as pipe:
+            for kind in ("backends", "routes", "routers", "flags", "experiments", "budgets"):
+                pipe.delete(f"pointsman:{kind}")
+                for name, document in documents.get(kind, {}).items():
+                    pipe.hset(f"pointsman:{kind}", name, json.dumps(document))
+            pipe.execute()
+
+    def put(self, kind, name, document):
+        self.redis.hset(f"pointsman:{kind}", name, json.dumps(document))
+
+    def drop(self, kind, *names):
+        self.redis.hdel(f"pointsman:{kind}", *names)
+
+    def fresh_backend(self, model="small", **fields):
+        """Add a backend under a name of its own: ejection in Envoy is per name."""
+        name = f"{model}-{next(_names)}"
+        self.put("backends", name, self.backend(model, **fields))
+        return name
+
+    def fresh_route(self, *targets, **router):
+        """Route a virtual model of its own over ``targets``; return that model's name."""
+        model = f"virtual-{next(_names)}"
+        document = {"type": "fallback", "targets": list(targets), **router}
+        self.put("routes", model, {"order": 1, "match": {"model": model}, "router": document})
+        self.until(lambda: self.chat(model=model).headers["x-pointsman-route"] == model, model)
+        for demo in self.models.values():
+            demo.reset()
+        return model
+
+    # ── requests ───────────────────────────────────────────────────────────
+
+    def chat(self, text="hello", model="any", headers=None, **fields):
+        body = {"model": model, "messages": [{"role": "user", "content": text}], **fields}
+        return self.http.post("/v1/chat/completions", json=body, headers=headers)
+
+    def post(self, content, path="/v1/chat/completions", **headers):
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.http.post(
+            path, content=content, headers={"content-type": "application/json", **named}
+        )
+
+    def metric(self, name, **labels):
+        """Return the sum of the samples of ``name`` whose labels include ``labels``."""
+        from prometheus_client.parser import text_string_to_metric_families
+
+        text = httpx.get(f"http://{self.settings.admin}/metrics").text
+        return sum(
+            sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+    def ready(self):
+        return httpx.get(f"http://{self.settings.admin}/readyz").json()
+
+    # ── processes and time ─────────────────────────────────────────────────
+
+    def worker_pids(self):
+        parent = self.local.children["sidecar"].pid
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        return [int(pid) for pid in children]
+
+    def signal_workers(self, number: signal.Signals):
+        for pid in self.worker_pids():
+            os.kill(pid, number)
+
+    def until(self, holds, what, seconds=10.0):
+        """Wait until ``holds()`` is true; errors count as not yet."""
+        deadline = time.monotonic() + seconds
+        last = None
+        while time.monotonic() < deadline:
+            try:
+                if holds():
+                    return
+            except (httpx.HTTPError, KeyError, OSError, redis.RedisError) as error:
+                last = error
+            time.sleep(0.02)
+        raise AssertionError(f"waited {seconds} s in vain for: {what} ({last})")
