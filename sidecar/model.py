@@ -375,6 +375,9 @@ class Catalog(Protocol):
     def router(self, name: str) -> Router | None:
         """Return the stored router called ``name``."""
 
+    def known(self) -> Sequence[str]:
+        """Return what a target can be called (`name`, `router/<name>`), for fault messages."""
+
 
 class Snapshot(msgspec.Struct, frozen=True):
     """The live configuration, compiled. ``headers``: request headers that it reads, sorted."""
