@@ -391,6 +391,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     default: Router | None
     headers: tuple[str, ...] = BASE_HEADERS
     policy: Policy = Policy()
+    route_list: tuple[Route, ...] = ()
+    """The same routes, in any order, for those who list them: ``routes`` only finds."""
 
 
 class Splice(NamedTuple):
