@@ -1,0 +1,271 @@
+"""The `pointsman` command."""
+
+import asyncio
+import getpass
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from sidecar import __version__
+from sidecar.errors import ConfigError, PointsmanError, SettingsError, StoreConflict, StoreError
+from sidecar.settings import Settings
+
+T = TypeVar("T")
+
+app = typer.Typer(
+    name="pointsman",
+    help="Routes LLM traffic through Envoy by rules kept in Redis.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+_out = Console(highlight=False, soft_wrap=True)
+_err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+RedisUrl = Annotated[str | None, typer.Option("--redis-url", help="Overrides POINTSMAN_REDIS_URL.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+File = Annotated[Path, typer.Argument(help="A configuration file (JSON).", exists=True)]
+
+
+def main() -> None:
+    """Run the command line; errors end it with one clear line and the contract's exit code.
+
+    1: the input is wrong. 2: usage or a setting is wrong. 3: something needed is not reachable.
+    """
+    try:
+        app()
+    except ConfigError as error:
+        for fault in error.faults:
+            _err.print(f"[red]✗[/] [bold]{fault.path}[/]: {fault.message}")
+        sys.exit(1)
+    except StoreConflict as error:
+        _fail(f"{error}. Export again, repeat your change, apply again.", 1)
+    except SettingsError as error:
+        _fail(str(error), 2)
+    except StoreError as error:
+        _fail(f"{error}. Is Redis running, and is POINTSMAN_REDIS_URL right?", 3)
+    except PointsmanError as error:
+        _fail(str(error), 3)
+
+
+def _fail(message: str, code: int) -> None:
+    _err.print("[red]✗[/]", end=" ")
+    _err.print(message, markup=False)
+    sys.exit(code)
+
+
+@app.command()
+def up(
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", help="Documents for an empty store, instead of the examples."),
+    ] = None,
+    demo: Annotated[
+        bool, typer.Option(help="Start simulated models and the example rules.")
+    ] = True,
+) -> None:
+    """Start Redis, demo models, the sidecar and Envoy on this machine; Ctrl-C ends them all.
+
+    Example: [bold]POINTSMAN_LISTEN=127.0.0.1:9000 pointsman up[/]
+    """
+    from sidecar.app.up import run
+
+    run(_settings(), config=config, demo=demo)
+
+
+@app.command()
+def serve() -> None:
+    """Run the sidecar: the control process and its workers. Redis and Envoy are yours.
+
+    Example: [bold]POINTSMAN_REDIS_URL=redis://redis:6379 POINTSMAN_RUN_DIR=/run/pointsman
+    pointsman serve[/], then [bold]envoy -c /run/pointsman/envoy.json[/]
+    """
+    from sidecar.app.control import run
+
+    run(_settings())
+
+
+@app.command()
+def check(files: Annotated[list[Path], typer.Argument(help="Configuration files (JSON).")]) -> None:
+    """Check configuration files without Redis; each fault is printed with its path.
+
+    Example: [bold]pointsman check rules.json[/]
+    """
+    wrong = 0
+    for path in files:
+        try:
+            snapshot = _compile(_load(path))
+        except ConfigError as error:
+            wrong += 1
+            for fault in error.faults:
+                _out.print(f"[red]✗[/] {path}: [bold]{fault.path}[/]: {fault.message}")
+        else:
+            counts = f"{len(snapshot.backends)} backends, {len(snapshot.routers)} routers"
+            _out.print(f"[green]✓[/] {path}: {counts}")
+    if wrong:
+        sys.exit(1)
+
+
+@app.command()
+def apply(
+    file: File,
+    redis_url: RedisUrl = None,
+    who: Annotated[str | None, typer.Option(help="Name in the history.")] = None,
+) -> None:
+    """Replace all documents in Redis by those of a file, all at once; it is checked first.
+
+    Example: [bold]pointsman export > rules.json; edit rules.json; pointsman apply rules.json[/]
+    """
+    documents = _load(file)
+    _compile(documents)
+
+    async def write(store: Any) -> int:
+        stored = await store.load()
+        version: int = await store.apply(
+            documents, based_on=stored.version, who=who or _user(), what=f"apply {file.name}"
+        )
+        return version
+
+    _out.print(f"[green]✓[/] live as version {_with_store(write, redis_url)}")
+
+
+@app.command()
+def export(
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file.")] = None,
+    redis_url: RedisUrl = None,
+) -> None:
+    """Print all documents as one JSON object that `apply` takes.
+
+    Example: [bold]pointsman export -o rules.json[/]
+    """
+
+    async def read(store: Any) -> bytes:
+        text: bytes = (await store.load()).documents.to_json()
+        return text
+
+    text = msgspec.json.format(_with_store(read, redis_url), indent=2) + b"\n"
+    if output is None:
+        sys.stdout.buffer.write(text)
+    else:
+        output.write_bytes(text)
+
+
+@app.command()
+def history(
+    count: Annotated[int, typer.Option("--count", "-n", help="How many, newest first.")] = 20,
+    redis_url: RedisUrl = None,
+    as_json: Json = False,
+) -> None:
+    """List versions: who changed what, and when.
+
+    Example: [bold]pointsman history -n 5[/]
+    """
+
+    async def read(store: Any) -> list[Any]:
+        return list(await store.history(count))
+
+    entries = _with_store(read, redis_url)
+    if as_json:
+        rows = [
+            {"version": e.version, "when": e.when, "who": e.who, "what": e.what} for e in entries
+        ]
+        sys.stdout.buffer.write(msgspec.json.encode(rows) + b"\n")
+        return
+    table = Table("version", "when", "who", "what")
+    for entry in entries:
+        table.add_row(str(entry.version), str(entry.when), entry.who, entry.what)
+    _out.print(table)
+
+
+@app.command()
+def rollback(
+    version: Annotated[int, typer.Argument(help="A version from `pointsman history`.")],
+    redis_url: RedisUrl = None,
+    who: Annotated[str | None, typer.Option(help="Name in the history.")] = None,
+) -> None:
+    """Make the documents of an earlier version live again, as a new version.
+
+    Example: [bold]pointsman rollback 41[/]
+    """
+
+    async def write(store: Any) -> int:
+        documents = await store.version_at(version)
+        if documents is None:
+            raise SettingsError(f"version {version} is not in the history")
+        stored = await store.load()
+        new: int = await store.apply(
+            documents,
+            based_on=stored.version,
+            who=who or _user(),
+            what=f"rollback to {version}",
+        )
+        return new
+
+    _out.print(f"[green]✓[/] live as version {_with_store(write, redis_url)}")
+
+
+@app.command("envoy-config")
+def envoy_config() -> None:
+    """Print the bootstrap for an Envoy of your own, from the settings of this environment.
+
+    Example: [bold]POINTSMAN_RUN_DIR=/run/pointsman pointsman envoy-config > envoy.json[/]
+    """
+    from sidecar.app.envoy import bootstrap_text
+
+    sys.stdout.buffer.write(bootstrap_text(_settings()))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    _out.print(__version__)
+
+
+def _settings() -> Settings:
+    return Settings.read(os.environ)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # no such user: a container's bare uid
+        return str(os.getuid())
+
+
+def _load(path: Path) -> Any:
+    from sidecar.config.files import load
+
+    return load(path)
+
+
+def _compile(documents: Any) -> Any:
+    from sidecar.config.compile import compile_snapshot
+
+    return compile_snapshot(documents, version=0)
+
+
+def _with_store(use: Callable[[Any], Coroutine[Any, Any, T]], redis_url: str | None) -> T:
+    """Open the store of the settings, use it, close it."""
+    from sidecar.config.redis_store import RedisStore
+
+    settings = Settings.read(os.environ, redis_url=redis_url)
+
+    async def run() -> T:
+        store = RedisStore(settings.store_url(), settings.prefix)
+        try:
+            return await use(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(run())
+
+
+if __name__ == "__main__":
+    main()
