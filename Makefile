@@ -42,7 +42,7 @@ bench: $(STAMP) ## benchmarks: prints a table and writes it to bench/
 
 lock: ## choose versions anew and pin them with their hashes (needs uv)
 	uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  --extra local pyproject.toml -o requirements.txt
+	  pyproject.toml -o requirements-sidecar.txt
 	uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --extra local --group dev pyproject.toml -o requirements-dev.txt
 
