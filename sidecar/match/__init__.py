@@ -1,1 +1,15 @@
 """Conditions → predicates; the route index."""
+
+from sidecar.match.condition import Compiled, compile_condition
+from sidecar.match.flags import compile_flag
+from sidecar.match.index import build_index
+from sidecar.match.subjects import compile_accessor, headers_of
+
+__all__ = [
+    "Compiled",
+    "build_index",
+    "compile_accessor",
+    "compile_condition",
+    "compile_flag",
+    "headers_of",
+]
