@@ -11,6 +11,7 @@ from sidecar.model import (
     Entropy,
     InferenceRequest,
     Plan,
+    Predicate,
     Router,
     Snapshot,
     Stats,
@@ -102,7 +103,7 @@ def _unknown(model: str, snapshot: Snapshot) -> str:
     return f"model {model[:100]!r} does not exist here; known: {listed}"
 
 
-def _condition_unavailable(document: object, path: str) -> match.Predicate:
+def _condition_unavailable(document: object, path: str) -> Predicate:
     return match.compile_condition(document, path, flags={}).matches
 
 
