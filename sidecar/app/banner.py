@@ -10,11 +10,11 @@ from sidecar.settings import Settings
 _CURL = """curl -s http://{listen}/v1/chat/completions \\
   -H 'content-type: application/json' \\
   -d '{{"model": "smart", "messages": [{{"role": "user", "content": "Hello!"}}]}}'"""
-_RULE = """redis-cli -p {port} HSET {prefix}routes first \\
+_RULE = """redis-cli -u {url} HSET {prefix}routes first \\
   '{{"order": 1, "router": {{"type": "fallback", "targets": ["large", "small"]}}}}'"""
 
 
-def show(settings: Settings, redis_port: int | None, pids: Mapping[str, int]) -> None:
+def show(settings: Settings, pids: Mapping[str, int]) -> None:
     """Print addresses, processes, a request to paste and a rule to try."""
     console = Console(soft_wrap=True, highlight=False)
     console.print("\n[bold green]Pointsman is up.[/] Ctrl-C stops everything.\n")
@@ -28,7 +28,6 @@ def show(settings: Settings, redis_port: int | None, pids: Mapping[str, int]) ->
     console.print(table)
     console.print("\nAsk something:\n", style="bold")
     console.print(_CURL.format(listen=settings.listen), markup=False)
-    if redis_port is not None:
-        console.print("\nChange a rule; the next answer follows it:\n", style="bold")
-        console.print(_RULE.format(port=redis_port, prefix=settings.prefix), markup=False)
+    console.print("\nChange a rule; the next answer follows it:\n", style="bold")
+    console.print(_RULE.format(url=settings.store_url(), prefix=settings.prefix), markup=False)
     console.print()

@@ -15,12 +15,21 @@ from typing import Self
 from rich.console import Console
 
 from sidecar.app.child import Child, find_envoy, find_redis
-from sidecar.errors import PointsmanError, SettingsError
+from sidecar.app.envoy import BOOTSTRAP
+from sidecar.errors import PointsmanError
 from sidecar.settings import EMBEDDED_REDIS, Address, Settings
 
-BOOTSTRAP = "envoy.json"
 START_SECONDS = 30.0
 RESTART_SECONDS = 3.0
+
+
+_console = Console(stderr=True, highlight=False)
+
+
+class PortInUse(PointsmanError):
+    """An address that is needed is taken; the message names the setting that moves it."""
+
+    code = "port_in_use"
 
 
 class StartFailed(PointsmanError):
@@ -36,7 +45,6 @@ class Local:
         self._own_run_dir = settings.run_dir is None
         self.settings = settings.with_run_dir()
         self.children: dict[str, Child] = {}
-        self._console = Console(stderr=True, highlight=False)
 
     def __enter__(self) -> Self:
         return self
@@ -81,18 +89,19 @@ class Local:
             Child("envoy", envoy_command(self._folder), self._folder), lambda: responds(ready)
         )
 
-    def watch(self, stop: threading.Event) -> None:
-        """Restart what dies, until ``stop`` is set."""
-        while not stop.wait(0.5):
-            for child in self.children.values():
-                code = child.poll()
-                if code is None:
-                    continue
-                self._console.print(
-                    f"[red]{child.name} ended[/] {_reason(code)}; starting it again"
-                )
-                if not stop.wait(RESTART_SECONDS):
-                    child.start()
+    def restart_dead(self, stop: threading.Event) -> None:
+        """Start again what has ended, after a moment; ``stop`` cuts that moment short."""
+        for child in self.children.values():
+            code = child.poll()
+            if code is None:
+                continue
+            _console.print(f"[red]{child.name} ended[/] {_reason(code)}; starting it again")
+            if not stop.wait(RESTART_SECONDS):
+                child.start()
+
+    def pids(self) -> dict[str, int]:
+        """Return the process id of each program."""
+        return {name: child.pid for name, child in self.children.items()}
 
     @property
     def _folder(self) -> Path:
@@ -101,10 +110,8 @@ class Local:
 
 def redis_command(address: Address, folder: Path) -> list[str | Path]:
     """Return the command line of a Redis that keeps nothing on disk."""
-    options = ["--save", "", "--appendonly", "no", "--protected-mode", "yes"]
-    return [
-        find_redis(), "--port", str(address.port), "--bind", address.host, "--dir", folder, *options,
-    ]  # fmt: skip
+    place = ["--port", str(address.port), "--bind", address.host, "--dir", folder]
+    return [find_redis(), *place, "--save", "", "--appendonly", "no"]
 
 
 def envoy_command(folder: Path) -> list[str | Path]:
@@ -135,14 +142,14 @@ def responds(url: str) -> bool:
 
 
 def check_ports(ports: Mapping[str, Address]) -> None:
-    """Raise SettingsError for the first address that is taken; keys are settings' names."""
+    """Raise PortInUse for the first address that is taken; keys are settings' names."""
     for name, address in ports.items():
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(tuple(address))
             except OSError as error:
-                raise SettingsError(
+                raise PortInUse(
                     f"{address} is in use ({error.strerror}): set {name} to a free address, "
                     f"for example {name}={address.host}:{address.port + 1}"
                 ) from None

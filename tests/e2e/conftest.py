@@ -16,14 +16,12 @@ def shared_system(tmp_path_factory):
 @pytest.fixture
 def system(shared_system):
     """The shared system with the base rules, no faults and empty records."""
-    for model in shared_system.models.values():
-        model.reset()
+    shared_system.calm()
     shared_system.write(shared_system.base_documents())
     shared_system.until(
         lambda: shared_system.chat().headers["x-pointsman-route"] == "default", "base rules"
     )
-    for model in shared_system.models.values():
-        model.reset()
+    shared_system.calm()
     return shared_system
 
 

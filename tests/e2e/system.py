@@ -11,7 +11,7 @@ import httpx
 import redis
 
 from sidecar.app.local import Local
-from sidecar.demo import DemoModel
+from sidecar.demo import DemoModel, start
 from sidecar.settings import Address, Settings
 from tests.ports import free_port
 
@@ -45,7 +45,7 @@ class System:
         if with_redis:
             self.local.start_redis(self.redis_address)
         for name in MODELS:
-            self.models[name] = DemoModel.start(name, first_token_ms=5, tokens_per_second=2000)
+            self.models[name] = start(name, first_token_ms=5, tokens_per_second=2000)
         if with_redis:
             self.write(documents if documents is not None else self.base_documents())
         self.local.start_sidecar()
@@ -109,9 +109,18 @@ class System:
         document = {"type": "fallback", "targets": list(targets), **router}
         self.put("routes", model, {"order": 1, "match": {"model": model}, "router": document})
         self.until(lambda: self.chat(model=model).headers["x-pointsman-route"] == model, model)
-        for demo in self.models.values():
-            demo.reset()
+        self.calm()
         return model
+
+    def calm(self):
+        """Let every model behave, and forget what it was asked."""
+        for model in self.models.values():
+            model.reset()
+            model.forget()
+
+    def last(self, name):
+        """Return the request that model ``name`` has received last."""
+        return self.models[name].requests()[-1]
 
     # ── requests ───────────────────────────────────────────────────────────
 

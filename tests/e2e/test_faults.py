@@ -41,7 +41,7 @@ class TestSidecar:
         answers = [fragile.chat(model="whatever") for _ in range(20)]
 
         assert all(failed_open(answer) for answer in answers)
-        body = json.loads(fragile.models["small"].requests()[-1]["body"])
+        body = fragile.last("small").json()
         assert body["model"] == "small", "the upstream's own model name, although nobody decided"
         sidecar.start()
         fragile.until(lambda: decided(fragile.chat()), "decisions after the restart")

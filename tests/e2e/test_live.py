@@ -116,7 +116,7 @@ def test_each_backend_gets_its_own_credential_and_never_anothers(system, tmp_pat
     response = system.chat(model=model, headers={"authorization": "Bearer client", "api-key": "x"})
 
     assert response.headers["x-pointsman-backend"] == bare
-    seen = {name: system.models[name].requests()[-1]["headers"] for name in system.models}
+    seen = {name: dict(system.last(name).headers) for name in system.models}
     assert seen["canary"]["authorization"] == "Bearer sk-one"
     assert "api-key" not in seen["canary"]
     assert seen["large"]["api-key"] == "sk-two"
@@ -129,15 +129,13 @@ def test_a_changed_secret_rotates_live(system, tmp_path):
     secret.write_text("sk-old")
     model = system.fresh_route(system.fresh_backend("large", credential=f"file:{secret}"))
     system.chat(model=model)
-    assert system.models["large"].requests()[-1]["headers"]["authorization"] == "Bearer sk-old"
+    assert dict(system.last("large").headers)["authorization"] == "Bearer sk-old"
 
     secret.write_text("sk-new")
 
     def rotated():
         system.chat(model=model)
-        return (
-            system.models["large"].requests()[-1]["headers"]["authorization"] == "Bearer sk-new"
-        )
+        return dict(system.last("large").headers)["authorization"] == "Bearer sk-new"
 
     system.until(rotated, "the new secret")
 
@@ -156,10 +154,10 @@ def test_a_base_path_replaces_v1_for_its_backend_only(system):
 
     response = system.chat(model=model)
 
-    paths = [request["path"] for request in system.models["canary"].requests()]
+    paths = [request.path for request in system.models["canary"].requests()]
     assert paths[-1] == "/openai/v1/chat/completions"
     assert response.headers["x-pointsman-backend"] == "large", "the model has no such path: 404"
-    assert system.models["large"].requests()[-1]["path"] == "/v1/chat/completions"
+    assert system.last("large").path == "/v1/chat/completions"
 
 
 def test_latency_routing_learns_who_is_faster(system):
@@ -195,7 +193,9 @@ class TestOpenAI:
     def test_a_stream_is_whole_and_its_tokens_are_counted(self, system, client):
         def counted():
             return system.metric(
-                "gen_ai_client_token_usage_sum", gen_ai_token_type="output", gen_ai_request_model="small"
+                "gen_ai_client_token_usage_sum",
+                gen_ai_token_type="output",
+                gen_ai_request_model="small",
             )
 
         before = counted()
@@ -257,7 +257,9 @@ def test_metrics_carry_the_counts(system):
         )
 
     system.put(
-        "backends", "priced", system.backend("large", price={"per_input_token": 1, "per_output_token": 1})
+        "backends",
+        "priced",
+        system.backend("large", price={"per_input_token": 1, "per_output_token": 1}),
     )
     priced = system.fresh_route("priced")
     system.until(lambda: counts()[0] > 0, "the first counts")

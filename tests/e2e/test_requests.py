@@ -18,10 +18,6 @@ def error_of(response):
     return response.status_code, error["code"], error["param"]
 
 
-def last_body(model):
-    return json.loads(model.requests()[-1]["body"])
-
-
 def raw(system, request: bytes) -> bytes:
     """Send bytes as they are; return the response up to the end of its head."""
     with socket.create_connection(tuple(system.settings.listen), timeout=10) as connection:
@@ -68,7 +64,7 @@ def test_a_router_in_the_request_decides_and_does_not_reach_the_model(system):
 
     assert response.headers["x-pointsman-backend"] == "large"
     assert response.headers["x-pointsman-route"] == "(inline)"
-    body = last_body(system.models["large"])
+    body = system.last("large").json()
     assert body["temperature"] == 0.25
     assert not {"router", "extra"} & body.keys()
 
@@ -117,7 +113,7 @@ def test_headers_forged_by_a_client_change_nothing(system):
 
     assert response.headers["x-pointsman-backend"] == "small"
     assert response.headers["x-pointsman-decision"] != "forged"
-    seen = {name.lower(): value for name, value in system.models["small"].requests()[-1]["headers"].items()}
+    seen = dict(system.last("small").headers)
     assert seen["x-pointsman-cluster"] == "small"
     assert not {name for name in seen if name.startswith("x-envoy-")}
     assert "x-pointsman-path" not in seen
@@ -128,7 +124,7 @@ def test_a_gzip_body_is_decided(system):
 
     assert response.status_code == 200
     assert response.headers["x-pointsman-backend"] == "small"
-    assert last_body(system.models["small"])["model"] == "small"
+    assert system.last("small").json()["model"] == "small"
 
 
 def test_a_chunked_body_is_decided(system):
@@ -137,7 +133,7 @@ def test_a_chunked_body_is_decided(system):
     response = system.post(iter([text[:10], text[10:]]))
 
     assert response.headers["x-pointsman-backend"] == "small"
-    assert last_body(system.models["small"])["messages"] == CHAT["messages"]
+    assert system.last("small").json()["messages"] == CHAT["messages"]
 
 
 def test_expect_100_continue_is_answered(system):
@@ -175,7 +171,7 @@ def test_other_paths_go_to_the_default_chain_undecided(system):
 
     assert "x-pointsman-decision" not in response.headers
     assert response.headers["x-pointsman-backend"] == "small"
-    assert system.models["small"].requests()[-1]["body"] == "not json at all"
+    assert system.last("small").body == "not json at all"
 
 
 @pytest.mark.parametrize(
@@ -192,7 +188,7 @@ def test_every_operation_is_decided(system, path, body):
 
     assert response.status_code == 200
     assert response.headers["x-pointsman-backend"] == "small"
-    assert last_body(system.models["small"])["model"] == "small"
+    assert system.last("small").json()["model"] == "small"
 
 
 def test_bytes_outside_the_edits_reach_the_model_unchanged(system):
@@ -200,9 +196,7 @@ def test_bytes_outside_the_edits_reach_the_model_unchanged(system):
 
     system.post(body)
 
-    assert system.models["small"].requests()[-1]["body"].encode() == body.replace(
-        b'"any"', b'"small"'
-    )
+    assert system.last("small").body.encode() == body.replace(b'"any"', b'"small"')
 
 
 def test_answers_carry_the_headers_of_the_contract(system):

@@ -97,7 +97,10 @@ def test_the_printed_curl_works_and_ctrl_c_ends_everything(up):
     printed = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
 
     assert json.loads(printed.stdout)["choices"]
-    pids = [int(pid) for pid in re.findall(r"(?:redis|sidecar|envoy|small|large|canary) (\d+)", started.output)]
+    pids = [
+        int(pid)
+        for pid in re.findall(r"(?:redis|sidecar|envoy|small|large|canary) (\d+)", started.output)
+    ]
     assert len(pids) >= 5
     started.stop()
     assert started.process.returncode == 0

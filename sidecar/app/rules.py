@@ -1,0 +1,26 @@
+"""How a process of a node gets at the rules."""
+
+from sidecar.config.feed import ConfigFeed
+from sidecar.config.redis_store import RedisStore
+from sidecar.config.snapshot_cache import SnapshotCache
+from sidecar.model import Policy
+from sidecar.settings import Settings
+
+
+def open_feed(settings: Settings, *, writer: bool) -> tuple[ConfigFeed, SnapshotCache]:
+    """Return the feed to run and the cache that it fills; the control process is the writer."""
+    policy = Policy(
+        inline_routers=settings.inline_routers == "allow",
+        inline_scripts=settings.inline_scripts == "allow",
+        unknown_model=settings.on_unknown_model,
+    )
+    cache = SnapshotCache(policy)
+    feed = ConfigFeed(
+        RedisStore(settings.store_url(), settings.prefix),
+        cache,
+        state_dir=settings.state_folder(),
+        fallback=settings.fallback_config,
+        node=settings.node,
+        writer=writer,
+    )
+    return feed, cache
