@@ -10,7 +10,7 @@ import structlog
 from sidecar import facts
 from sidecar.decide import decide
 from sidecar.errors import BodyTooLarge, RequestError
-from sidecar.model import Entropy, Snapshot, Stats
+from sidecar.model import OPERATIONS, Entropy, Snapshot, Stats
 from sidecar.pb import ext_proc_pb2 as pb
 from sidecar.wire.answer import Answers
 from sidecar.wire.refusal import refuse
@@ -97,7 +97,7 @@ class Exchange:
         sent = self._headers
         path, headers = _attributes(request) if sent is None else (sent.get(":path", ""), sent)
         try:
-            if path.partition("?")[0] not in facts.DECIDED_PATHS:
+            if path.partition("?")[0] not in OPERATIONS:
                 return _CONTINUE_BODY
             return self._decider.answer(
                 path, headers, request.request_body.body, rewrite=sent is not None

@@ -1,0 +1,183 @@
+"""A worker's gRPC server, spoken to as Envoy does."""
+
+import asyncio
+import json
+
+import grpc
+import pytest
+from google.protobuf.json_format import MessageToDict
+
+from sidecar.config.compile import compile_snapshot
+from sidecar.config.documents import Documents
+from sidecar.model import Policy, Stats
+from sidecar.pb import ext_proc_pb2 as pb
+from sidecar.pb import health_pb2
+from sidecar.wire.exchange import Decider
+from sidecar.wire.server import DecisionServer
+
+DOCUMENTS = {
+    "backends": {
+        "a": {"model": "model-a", "endpoints": ["http://127.0.0.1:1"], "timeout_seconds": 2},
+        "b": {"model": "model-b", "endpoints": ["http://127.0.0.1:2"], "timeout_seconds": 9},
+    },
+    "routes": {
+        "gold": {
+            "order": 1,
+            "match": {"user.tier": "gold"},
+            "router": {"type": "fallback", "targets": ["a", {"model": "b", "seed": 7}]},
+        },
+        "rest": {"order": 2, "router": "b"},
+    },
+}
+BODY = b'{"model":"x","messages":[]}'
+
+
+@pytest.fixture
+def snapshot():
+    return compile_snapshot(Documents.of(DOCUMENTS), version=12, policy=Policy())
+
+
+@pytest.fixture
+async def call(snapshot, tmp_path):
+    """Return a function that opens one stream, sends messages and returns the replies."""
+    live = {"snapshot": snapshot}
+    decider = Decider(lambda: live["snapshot"], Stats, max_body_bytes=1000)
+    server = DecisionServer(decider, tmp_path / "worker-0.sock", max_body_bytes=1000)
+    await server.start()
+    async with grpc.aio.insecure_channel(f"unix:{tmp_path / 'worker-0.sock'}") as channel:
+        process = channel.stream_stream(
+            "/envoy.service.ext_proc.v3.ExternalProcessor/Process",
+            request_serializer=pb.ProcessingRequest.SerializeToString,
+            response_deserializer=pb.ProcessingResponse.FromString,
+        )
+        check = channel.unary_unary(
+            "/grpc.health.v1.Health/Check",
+            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+            response_deserializer=health_pb2.HealthCheckResponse.FromString,
+        )
+
+        async def exchange(*messages):
+            return [reply async for reply in process(iter(messages))]
+
+        exchange.live = live
+        exchange.server = server
+        exchange.health = lambda: check(health_pb2.HealthCheckRequest())
+        yield exchange
+    await server.drain(0, 0)
+
+
+def body_only(body=BODY, path="/v1/chat/completions", **headers):
+    """What Envoy sends when it was told not to send headers: the body and some attributes."""
+    request = pb.ProcessingRequest()
+    request.request_body.body = body
+    request.request_body.end_of_stream = True
+    fields = request.attributes["envoy.filters.http.ext_proc"].fields
+    fields["request.path"].string_value = path
+    for name, value in headers.items():
+        fields[f"request.headers['{name.replace('_', '-')}']"].string_value = value
+    return request
+
+
+def headers_first(path="/v1/chat/completions", end=False, **headers):
+    request = pb.ProcessingRequest()
+    request.request_headers.end_of_stream = end
+    for name, value in {":path": path, **headers}.items():
+        header = request.request_headers.headers.headers.add()
+        header.key, header.raw_value = name.replace("_", "-"), value.encode()
+    return request
+
+
+def metadata(reply):
+    return MessageToDict(reply.dynamic_metadata)
+
+
+async def test_one_message_gets_one_answer_with_the_plan_and_the_stream_ends(call):
+    (reply,) = await call(body_only(x_user_tier="gold"))
+
+    assert reply.request_body.response.clear_route_cache
+    assert reply.request_body.response.HasField("header_mutation")
+    spaces = metadata(reply)
+    assert spaces["pointsman.route"] == {
+        "retries": "1",
+        "try_ms": "9000",
+        "priority_groups": [
+            {"name": "0", "clusters": [{"cluster_name": "a~limited", "weight": 1}]},
+            {"name": "1", "clusters": [{"cluster_name": "b", "weight": 1}]},
+        ],
+    }
+    assert spaces["pointsman.patch"]["attempts"] == [
+        [9, 3, '"model-a"'],
+        [9, 3, '"model-b"', 26, 0, ',"seed":7'],
+    ]
+    decision = spaces["pointsman.decision"]
+    assert decision.pop("id")
+    assert int(decision.pop("us")) < 1_000_000
+    assert decision == {
+        "route": "gold",
+        "strategy": "fallback",
+        "version": "12",
+        "operation": "chat",
+        "probability": "1",
+    }
+
+
+async def test_with_headers_the_answer_rewrites_body_and_headers_itself(call):
+    continued, reply = await call(headers_first(x_user_tier="gold"), body_only())
+
+    assert continued.WhichOneof("response") == "request_headers"
+    response = reply.request_body.response
+    assert response.clear_route_cache
+    assert json.loads(response.body_mutation.body) == {"model": "model-a", "messages": []}
+    options = response.header_mutation.set_headers
+    headers = {option.header.key: option.header.raw_value.decode() for option in options}
+    assert headers["x-pointsman-cluster"] == "a"
+    assert headers["content-length"] == str(len(response.body_mutation.body))
+    assert metadata(reply)["pointsman.decision"]["route"] == "gold"
+
+
+async def test_a_request_without_a_body_is_let_through(call):
+    (reply,) = await call(headers_first(path="/v1/models", end=True))
+
+    assert reply.WhichOneof("response") == "request_headers"
+
+
+async def test_an_undecided_path_is_let_through(call):
+    _, reply = await call(headers_first(path="/v1/files"), body_only(b"not json"))
+
+    assert reply.WhichOneof("response") == "request_body"
+    assert not reply.request_body.response.clear_route_cache
+    assert not metadata(reply)
+
+
+async def test_a_refusal_is_openais_error_object(call):
+    (reply,) = await call(body_only(b"{"))
+
+    immediate = reply.immediate_response
+    assert immediate.status.code == 400
+    assert immediate.details == "invalid_json"
+    error = json.loads(immediate.body)["error"]
+    assert (error["code"], error["type"]) == ("invalid_json", "invalid_request_error")
+
+
+async def test_a_body_over_the_limit_is_refused(call):
+    (reply,) = await call(body_only(b'{"a":"' + b"x" * 2000 + b'"}'))
+
+    assert reply.immediate_response.status.code == 413
+
+
+async def test_without_rules_there_is_no_answer_so_envoy_fails_open(call):
+    call.live["snapshot"] = None
+
+    assert await call(body_only()) == []
+    assert (await call.health()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+async def test_health_turns_before_a_draining_server_stops(call):
+    assert (await call.health()).status == health_pb2.HealthCheckResponse.SERVING
+
+    draining = asyncio.create_task(call.server.drain(notice_seconds=0.5, grace_seconds=1))
+    await asyncio.sleep(0.1)
+
+    assert (await call.health()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+    assert await call(body_only()), "decisions go on while Envoy looks for another worker"
+    await draining
