@@ -1,1 +1,23 @@
 """Bytes of a request → `InferenceRequest`."""
+
+from collections.abc import Mapping
+
+from sidecar.facts.request import Request
+from sidecar.model import OPERATIONS
+
+__all__ = ["Request", "read"]
+
+
+def read(path: str, headers: Mapping[str, str], body: bytes) -> Request:
+    """Return the facts of one request to a decided path.
+
+    ``path`` may carry a query string, which the facts leave out; ``headers`` have lower-case names.
+    All of the body's syntax is checked here, deep values are decoded when they are first asked for.
+    Raises `InvalidJson` when the body is not one JSON object, has a top-level key twice, or a
+    ``model`` or ``stream`` of a wrong type, and ValueError for a path that is not in `OPERATIONS`.
+    """
+    path = path.partition("?")[0]
+    operation = OPERATIONS.get(path)
+    if operation is None:
+        raise ValueError(f"path {path!r} is not decided; decided are: {', '.join(OPERATIONS)}")
+    return Request(operation, path, headers, body)

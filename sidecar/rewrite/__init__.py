@@ -1,1 +1,5 @@
 """A plan → byte splices of the client's body, one set per attempt."""
+
+from sidecar.rewrite.splices import apply, patch
+
+__all__ = ["apply", "patch"]
