@@ -1,1 +1,10 @@
-"""Routers: strategies that order targets into a plan."""
+"""Routers: strategies that order targets into a plan.
+
+A new type is one file with a `Definition` and something that ranks, and one line in `strategies`.
+"""
+
+from sidecar.choose.planning import only, plan
+from sidecar.choose.routers import build_router
+from sidecar.choose.strategies import STRATEGIES
+
+__all__ = ["STRATEGIES", "build_router", "only", "plan"]

@@ -1,0 +1,29 @@
+"""The types of routers: one file and one line here for each."""
+
+from sidecar.choose.definition import Definition
+from sidecar.choose.fallback import Fallback
+from sidecar.choose.latency import Latency
+from sidecar.choose.optimized import Optimized
+from sidecar.choose.percentage import Percentage
+from sidecar.choose.random import Random
+
+
+def registry(*definitions: type[Definition]) -> dict[str, type[Definition]]:
+    """Return `type` → definition; raises ValueError when two claim one name."""
+    found: dict[str, type[Definition]] = {}
+    for definition in definitions:
+        for name in definition.names:
+            if name in found:
+                owners = f"{found[name].__name__} and {definition.__name__}"
+                raise ValueError(f"router type {name!r} is claimed by {owners}")
+            found[name] = definition
+    return found
+
+
+STRATEGIES = registry(
+    Fallback,
+    Percentage,
+    Random,
+    Latency,
+    Optimized,
+)
