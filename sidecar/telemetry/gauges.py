@@ -1,0 +1,101 @@
+"""What other rooms know, asked for when Prometheus scrapes."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import structlog
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+_log = structlog.get_logger()
+
+Number = Callable[[], float | None]
+"""Returns ``None`` when there is nothing to say; the metric is absent then."""
+ByName = Callable[[], Mapping[str, float]]
+
+
+def _unknown() -> None:
+    return None
+
+
+_METRICS = {
+    "config_version": (
+        "pointsman_config_version",
+        "Version of the configuration that is live on this node.",
+    ),
+    "config_age_seconds": (
+        "pointsman_config_age_seconds",
+        "Seconds since the live configuration was taken over.",
+    ),
+    "config_rejections": (
+        "pointsman_config_rejections",
+        "Configurations that were refused while the last good one served on.",
+    ),
+    "store_up": (
+        "pointsman_store_up",
+        "1 while Redis answers this node; at 0 the last good rules serve on.",
+    ),
+    "in_flight": (
+        "pointsman_requests_in_flight",
+        "Requests that are with this backend now.",
+    ),
+    "healthy": (
+        "pointsman_backend_healthy",
+        "1 while Envoy has a healthy host for this backend.",
+    ),
+}
+
+
+class Gauges(NamedTuple):
+    """Where the gauges get their values. Called on whatever thread renders; must not block."""
+
+    config_version: Number = _unknown
+    config_age_seconds: Number = _unknown
+    config_rejections: ByName = dict
+    """Rejections since the start, by code."""
+    store_up: Number = _unknown
+    in_flight: ByName = dict
+    """Requests under way, by backend."""
+    healthy: ByName = dict
+    """1 or 0, by backend."""
+
+
+class GaugeCollector(Collector):
+    """Asks at each scrape. A source that fails costs its own metric and no other."""
+
+    def __init__(self, gauges: Gauges, backend_label: Callable[[str], str]) -> None:
+        self._gauges = gauges
+        self._backend_label = backend_label
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield what the sources say now."""
+        for name, source in self._gauges._asdict().items():
+            try:
+                value = source()
+                family = None if value is None else self._family(name, value)
+            except Exception:  # noqa: BLE001
+                _log.warning("gauge_failed", gauge=name, exc_info=True)
+                continue
+            if family is not None:
+                yield family
+
+    def _family(self, source: str, value: Any) -> Metric:
+        name, text = _METRICS[source]
+        if source == "config_rejections":
+            rejections = CounterMetricFamily(name, text, labels=["code"])
+            for code, count in value.items():
+                rejections.add_metric([code], count)
+            return rejections
+        if not isinstance(value, Mapping):
+            return GaugeMetricFamily(name, text, value=value)
+        by_backend = GaugeMetricFamily(name, text, labels=["backend"])
+        for label, number in self._by_label(value).items():
+            by_backend.add_metric([label], number)
+        return by_backend
+
+    def _by_label(self, by_name: Mapping[str, float]) -> dict[str, float]:
+        summed: dict[str, float] = {}
+        for backend, number in by_name.items():
+            label = self._backend_label(backend)
+            summed[label] = summed.get(label, 0.0) + number
+        return summed

@@ -1,0 +1,212 @@
+"""Prometheus: outcomes → the metrics of the contract, in a registry of their own.
+
+A metric of another room joins with `Metrics.registry.register`, or as one more `Series` here.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice, permutations, product
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, Info, disable_created_metrics
+from prometheus_client.exposition import choose_encoder
+
+from sidecar.choose import STRATEGIES
+from sidecar.decide import DEFAULT, INLINE, NAMED, STORED
+from sidecar.errors import RequestError
+from sidecar.model import Backend, Snapshot
+from sidecar.telemetry.gauges import GaugeCollector, Gauges
+from sidecar.telemetry.gen_ai import GenAi
+from sidecar.telemetry.labels import (
+    Names,
+    Reach,
+    Series,
+    counter,
+    histogram,
+    reach,
+    reach_by_route,
+)
+from sidecar.telemetry.outcome import FailedAttempt, Outcome, cost_usd
+
+NONE = "none"
+"""Route and strategy of requests that nothing was decided for."""
+
+BROKEN, PARTIAL, UNCOUNTED = "access_log_entry", "tokens_partial", "tokens_unknown"
+CLIENT_GONE = "client_gone"
+"""Codes of pointsman_errors_total, besides those of rejections and of decisions' warnings."""
+
+_RESULTS = ("ok", "error", "rejected", "fail_open")
+_USUAL_CODES = ("200", "429", "500", "503", "connect_failure", "reset", "timeout")
+_PREPARED = 2000
+"""Counters that are made at 0 for each metric; the others appear when they count."""
+_PREPARED_HOPS = 20
+_DECISION_BUCKETS = (
+    *(1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4),
+    *(1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 1e-1, 5e-1),
+)
+_HELP = {
+    "pointsman_decisions": "Requests of decided paths, by the route and the strategy that decided "
+    "and the backend that answered last. outcome: ok, error (an error or a broken answer reached "
+    "the client), rejected (by the sidecar), fail_open (not decided in time: default chain).",
+    "pointsman_attempts": "Attempts at a backend, those behind a successful fallback included. "
+    "code: HTTP status, or why there was none (timeout, reset, connect_failure, ...).",
+    "pointsman_fallbacks": "Steps from a backend that failed to the next one of the plan.",
+    "pointsman_cost_usd": "US dollars: counted tokens times the backend's price, cached input at "
+    "its own price.",
+    "pointsman_errors": "Rejections and warnings by code. tokens_unknown and tokens_partial: "
+    "answers whose tokens, and cost, are missing or incomplete.",
+}
+
+
+class Metrics:
+    """Counts what came of requests. Counting and rendering may be on different threads."""
+
+    def __init__(self, version: str, gauges: Gauges | None = None) -> None:
+        # Otherwise each series has a second one with its time of birth.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = CollectorRegistry()
+        self._configured: Mapping[str, Backend] = {}
+        self._series: list[Series[Counter] | Series[Histogram]] = []
+        self._backends = backend = Names("")
+        self._routes = route = Names(NONE, INLINE, STORED, NAMED, DEFAULT)
+        self._strategies = strategy = Names(NONE, *STRATEGIES)
+        self._decisions = self._counter(
+            "decisions", route=route, strategy=strategy, backend=backend, outcome=Names(*_RESULTS)
+        )
+        self._decision_seconds = histogram(
+            self.registry,
+            "pointsman_decision_duration_seconds",
+            "Time to decide, inside the worker.",
+            {"strategy": strategy},
+            _DECISION_BUCKETS,
+        )
+        self._series.append(self._decision_seconds)
+        self._attempts = self._counter("attempts", backend=backend, code=Names(learn=True))
+        self._fallbacks = self._counter(
+            "fallbacks", route=route, from_backend=backend, to_backend=backend
+        )
+        self._cost = self._counter("cost_usd", backend=backend)
+        self._errors = self._counter("errors", code=Names(learn=True))
+        self._gen_ai = GenAi(self.registry)
+        build = Info("pointsman_build", "Version of the sidecar.", registry=self.registry)
+        build.info({"version": version})
+        self.registry.register(GaugeCollector(gauges or Gauges(), backend.label))
+        self._prepare({})
+
+    def use(self, snapshot: Snapshot) -> None:
+        """Take names and prices from ``snapshot``; what can be counted by them starts at 0."""
+        self._configured = snapshot.backends
+        reached = reach_by_route(snapshot.route_list)
+        routers = [reach(router) for router in snapshot.routers.values()]
+        if snapshot.default is not None:
+            reached[DEFAULT] = reach(snapshot.default)
+        trails = (trail for each in (*reached.values(), *routers) for trail in each.trails)
+        self._refresh(self._backends, snapshot.backends)
+        self._refresh(self._routes, reached)
+        self._refresh(self._strategies, trails)
+        self._gen_ai.use(snapshot.backends)
+        self._prepare(reached)
+
+    def outcome(self, outcome: Outcome) -> None:
+        """Count one request."""
+        result, backend = _result(outcome), outcome.backend
+        route, strategy = outcome.route or NONE, outcome.strategy or NONE
+        if result is not None:
+            self._decisions.of(route, strategy, backend, result).inc()
+        if outcome.decision_s is not None:
+            self._decision_seconds.of(strategy).observe(outcome.decision_s)
+        for code in _codes(outcome):
+            self._errors.of(code).inc()
+        if not backend:
+            return
+        if outcome.answered:
+            self._attempts.of(backend, str(outcome.status)).inc()
+        elif outcome.client_gone and not outcome.status:
+            self._attempts.of(backend, CLIENT_GONE).inc()
+        for step in range(min(outcome.attempts, len(outcome.plan)) - 1):
+            self._fallbacks.of(route, outcome.plan[step], outcome.plan[step + 1]).inc()
+        configured = self._configured.get(backend)
+        if configured is not None:
+            self._cost.of(backend).inc(cost_usd(outcome.tokens, configured.price))
+        self._gen_ai.observe(outcome)
+
+    def attempt(self, attempt: FailedAttempt) -> None:
+        """Count one failed attempt."""
+        self._attempts.of(attempt.backend, attempt.code).inc()
+
+    def error(self, code: str) -> None:
+        """Count an error or a warning that no access log entry tells of."""
+        self._errors.of(code).inc()
+
+    def render(self, accept: str = "") -> tuple[bytes, str]:
+        """Return text and content type for an ``Accept`` header: OpenMetrics if it asks so."""
+        try:
+            encode, content_type = choose_encoder(accept)
+        except (TypeError, ValueError):
+            # prometheus-client fails on a version that is no number.
+            encode, content_type = choose_encoder("")
+        return encode(self.registry), content_type
+
+    def _counter(self, name: str, **labels: Names) -> Series[Counter]:
+        name = f"pointsman_{name}"
+        series = counter(self.registry, name, _HELP[name], labels)
+        self._series.append(series)
+        return series
+
+    def _refresh(self, names: Names, current: Iterable[str]) -> None:
+        dropped = names.use(current)
+        for series in self._series:
+            series.refresh(names, dropped)
+
+    def _prepare(self, reached: Mapping[str, Reach]) -> None:
+        """Make counters at 0, so that a first event is a rise and a dashboard has no gaps."""
+        default = reached[DEFAULT].backends if DEFAULT in reached else ()
+        self._decisions.prepare((NONE, NONE, name, "fail_open") for name in ("", *default))
+        self._decisions.prepare([(NONE, NONE, "", "rejected")])
+        self._errors.prepare((code,) for code in _KNOWN_CODES)
+        attempts = ((name, code) for name in self._configured for code in _USUAL_CODES)
+        self._attempts.prepare(islice(attempts, _PREPARED))
+        self._cost.prepare((name,) for name in islice(self._configured, _PREPARED))
+        self._decisions.prepare(islice(_possible_decisions(reached), _PREPARED))
+        self._fallbacks.prepare(islice(_possible_hops(reached), _PREPARED))
+
+
+_KNOWN_CODES = (
+    *(kind.code for kind in RequestError.__subclasses__()),
+    *("unknown_model", CLIENT_GONE, PARTIAL, UNCOUNTED, BROKEN),
+)
+
+
+def _possible_decisions(reached: Mapping[str, Reach]) -> Iterator[tuple[str, ...]]:
+    for route, each in reached.items():
+        for trail, backend in product(each.trails, each.backends):
+            yield route, trail, backend, "ok"
+            yield route, trail, backend, "error"
+
+
+def _possible_hops(reached: Mapping[str, Reach]) -> Iterator[tuple[str, ...]]:
+    for route, each in reached.items():
+        for hop in islice(permutations(each.backends, 2), _PREPARED_HOPS):
+            yield route, *hop
+
+
+def _result(outcome: Outcome) -> str | None:
+    """Return the outcome label; ``None`` when nothing was to be decided, or the client left."""
+    if outcome.error_code is not None:
+        return "rejected"
+    if outcome.failed_open:
+        return "fail_open"
+    if not outcome.decision_id:
+        return None
+    return "error" if outcome.failed else "ok"
+
+
+def _codes(outcome: Outcome) -> Iterable[str]:
+    yield from outcome.warnings
+    if outcome.error_code is not None:
+        yield outcome.error_code
+    if outcome.client_gone:
+        yield CLIENT_GONE
+    tokens = outcome.tokens
+    if tokens.partial:
+        yield PARTIAL
+    if outcome.answered and outcome.operation and tokens.input is None and tokens.output is None:
+        yield UNCOUNTED

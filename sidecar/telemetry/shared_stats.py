@@ -1,0 +1,182 @@
+"""Statistics over all nodes, through one hash in Redis: field = node, value = that node's sums.
+
+A node sends its sums when they change, at most every ``INTERVAL``, and every ``HEARTBEAT`` in any
+case, and reads what others sent since it read last. Redis itself stamps the values and says what
+time it is, so the clocks of the nodes need not agree. A node that falls silent stops counting in
+a window when its last word is older than that window; its total counts until it is removed, a day
+later, by whoever comes by.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+import structlog
+
+from sidecar.model import Window
+from sidecar.telemetry.windows import SPANS, Sums, Totals, Windows, merge
+
+INTERVAL = 0.25
+HEARTBEAT = 2.0
+TIMEOUT = 0.5
+"""Longest wait for Redis; meanwhile this node's own statistics wait as well. All in seconds."""
+DAY = 86400
+
+_SCRIPT = """
+local time = redis.call('TIME')
+local now = string.format('%d.%06d', time[1], time[2])
+local node, sums, since = ARGV[1], ARGV[2], tonumber(ARGV[3])
+if sums ~= '' then
+  redis.call('HSET', KEYS[1], node, '{"updated":' .. now .. ',' .. string.sub(sums, 2))
+end
+local answer = {now}
+local all = redis.call('HGETALL', KEYS[1])
+for i = 1, #all, 2 do
+  local updated = tonumber(string.match(all[i + 1], '^{"updated":([%d.]+)'))
+  if updated and updated < now - ARGV[4] then
+    redis.call('HDEL', KEYS[1], all[i])
+  elseif updated and updated >= since and (all[i] ~= node or sums == '') then
+    answer[#answer + 1] = all[i]
+    answer[#answer + 1] = all[i + 1]
+  end
+end
+return answer
+"""
+"""Stamp and store the node's sums, if any; return the time and what changed since."""
+
+_log = structlog.get_logger()
+
+
+class Scripting(Protocol):
+    """What is needed of redis.asyncio's clients, single or cluster."""
+
+    def register_script(self, script: str, /) -> Any:
+        """Return a callable that runs ``script`` by its hash."""
+
+
+class _Entry(msgspec.Struct):
+    """A node's value. ``updated``: Unix time of Redis; absent in what is sent."""
+
+    backends: dict[str, dict[Window, Sums]]
+    updated: float = 0.0
+
+
+_ENCODER, _DECODER = msgspec.json.Encoder(), msgspec.json.Decoder(_Entry)
+_SECONDS: dict[Window, float] = {window: width * count for window, (width, count) in SPANS.items()}
+
+
+class SharedStats:
+    """This node's windows and those of the others. Without Redis the own ones go on alone.
+
+    ``node`` must be different for each node: two of one name overwrite each other. A node that
+    starts again under its name goes on with the total that it had.
+    """
+
+    def __init__(
+        self,
+        redis: Scripting,
+        windows: Windows,
+        *,
+        prefix: str,
+        node: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.up = False
+        """Whether the last exchange with Redis went well."""
+        self._exchange = redis.register_script(_SCRIPT)
+        self._key = f"{prefix}stats"
+        self._windows = windows
+        self._node = node
+        self._clock = clock
+        self._others: dict[str, _Entry] = {}
+        self._before: Totals | None = None
+        self._sent: tuple[int, float] = (-1, 0.0)
+        self._redis_time: tuple[str, float] = ("0", 0.0)
+
+    async def run(self, publish: Callable[[Totals], None]) -> None:
+        """Exchange and hand the merged sums to ``publish``, every ``INTERVAL``, until cancelled."""
+        while True:
+            await self.tick()
+            publish(self.merged())
+            await asyncio.sleep(INTERVAL)
+
+    async def tick(self) -> None:
+        """Exchange once with Redis. Nothing is raised; ``up`` says how it went."""
+        revision, sums = self._windows.revision, self._to_send()
+        arguments = [self._node, sums, self._redis_time[0], DAY]
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                answer = await self._exchange(keys=[self._key], args=arguments)
+        except Exception as error:  # noqa: BLE001
+            # Whatever a client raises: requests go on, and so must their statistics.
+            self._set_up(up=False, why=repr(error))
+            return
+        if sums:
+            self._sent = (revision, self._clock())
+        self._take([part.decode() if isinstance(part, bytes) else part for part in answer])
+        self._set_up(up=True)
+
+    def merged(self) -> dict[str, dict[Window, Sums]]:
+        """Return the sums of all nodes as of now."""
+        at, here = self._redis_time
+        now = float(at) + self._clock() - here
+        others = (_still_counting(entry, now) for entry in self._others.values())
+        return merge((self._own(), *others))
+
+    def _own(self) -> dict[str, dict[Window, Sums]]:
+        return merge((self._windows.totals(self._clock()), self._before or {}))
+
+    def _to_send(self) -> bytes:
+        """Return this node's sums; nothing as long as its earlier total is not known."""
+        revision, sent = self._sent
+        due = self._windows.revision != revision or self._clock() - sent >= HEARTBEAT
+        if self._before is None or not due:
+            return b""
+        return _ENCODER.encode({"backends": self._own()})
+
+    def _take(self, answer: list[str]) -> None:
+        self._redis_time = (answer[0], self._clock())
+        for node, text in zip(answer[1::2], answer[2::2], strict=True):
+            try:
+                entry = _DECODER.decode(text)
+            except msgspec.DecodeError:
+                _log.debug("stats_entry_ignored", node=node)
+                continue
+            if node != self._node:
+                self._others[node] = entry
+            elif self._before is None:
+                self._before = _only_totals(entry)
+        if self._before is None:
+            self._before = {}
+        oldest = float(answer[0]) - DAY
+        self._others = {n: each for n, each in self._others.items() if each.updated > oldest}
+
+    def _set_up(self, *, up: bool, why: str = "") -> None:
+        if up and not self.up:
+            _log.info("stats_shared", node=self._node)
+        if self.up and not up:
+            _log.warning("stats_not_shared", node=self._node, why=why)
+        self.up = up
+
+
+def _only_totals(entry: _Entry) -> dict[str, dict[Window, Sums]]:
+    return {
+        name: {"total": windows["total"]}
+        for name, windows in entry.backends.items()
+        if "total" in windows
+    }
+
+
+def _still_counting(entry: _Entry, now: float) -> Totals:
+    """Return the windows of another node that its silence has not outlasted."""
+    age = now - entry.updated
+    return {
+        name: {
+            window: sums
+            for window, sums in windows.items()
+            if window == "total" or age <= _SECONDS[window]
+        }
+        for name, windows in entry.backends.items()
+    }
