@@ -1,0 +1,63 @@
+"""What docs/rules.md shows can be pasted."""
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from sidecar.config.compile import compile_snapshot
+from sidecar.config.documents import Documents
+from sidecar.errors import ConfigError
+
+TEXT = (Path(__file__).parents[3] / "docs" / "rules.md").read_text()
+BLOCKS = [
+    (section, line)
+    for section, block in re.findall(
+        r"^## ([^\n]*)\n(?=((?:(?!^## ).*\n?)*))", TEXT, flags=re.MULTILINE
+    )
+    for code in re.findall(r"```json\n(.*?)```", block, flags=re.DOTALL)
+    for line in ([code] if code.startswith("{\n") else code.splitlines())
+]
+NAMES = "openai/gpt-4o openai/gpt-4o-mini openai/gpt-3.5-turbo azure/gpt-4o gemini/gemini-2.0-flash-exp deepseek/deepseek-chat"
+BACKENDS = {
+    name.replace("/", "-"): {
+        "provider": name.split("/")[0],
+        "model": name.split("/")[1],
+        "endpoints": ["http://127.0.0.1"],
+    }
+    for name in [*NAMES.split(), "demo/large", "demo/small"]
+} | {name: {"endpoints": ["http://127.0.0.1"]} for name in ("large", "small")}
+STORED = ("best", "fast", "vision", "cheap", "spare", "coder", "default")
+BASE = {
+    "backends": BACKENDS,
+    "flags": {"dark-mode": {}},
+    "routers": {name: {"type": "random", "targets": ["large", "small"]} for name in STORED},
+}
+
+
+def document_of(section, example):
+    """Return a configuration in which the example stands where its section says."""
+    if section == "Backends":
+        return {"backends": {**BACKENDS, "example": example}}
+    if section == "Routers":
+        return {"routers": {**BASE["routers"], "example": example}}
+    if section == "Routes" or "router" in example:
+        return {"routes": {"example": example}}
+    if "enabled" in example:
+        return {"flags": {**BASE["flags"], "example": example}}
+    return {"routes": {"example": {"match": example, "router": "large"}}}
+
+
+@pytest.mark.parametrize(("section", "text"), BLOCKS, ids=lambda value: value[:40])
+def test_every_example_is_accepted(section, text):
+    documents = BASE | document_of(section, msgspec.json.decode(text))
+
+    try:
+        compile_snapshot(Documents.of(documents), version=1)
+    except ConfigError as error:
+        pytest.fail(f"{text}\n{error}")
+
+
+def test_examples_were_found():
+    assert len(BLOCKS) >= 18
