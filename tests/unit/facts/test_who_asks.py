@@ -57,6 +57,7 @@ KEYS = {
     "api-key": ({"api_key": "a"}, KEY),
     "bearer before x-api-key": ({"authorization": "Bearer a", "x_api_key": "b"}, KEY),
     "another scheme": ({"authorization": "Basic b", "x_api_key": "a"}, KEY),
+    "scheme alone, and a key": ({"authorization": "Bearer ", "x_api_key": "a"}, KEY),
     "scheme alone": ({"authorization": "Bearer "}, None),
     "not UTF-8": ({"api_key": "\udcff"}, "8f1d0f9c88065271"),
 }

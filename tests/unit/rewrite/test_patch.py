@@ -139,6 +139,7 @@ def test_a_stream_that_parameters_make_asks_for_its_usage_too():
     assert patched('{"model":"new"}', stream=True) == f'{{"model":"new","stream":true,{USAGE}}}'
     body = '{"model":"new","stream":true}'
     assert patched(body, stream=False) == '{"model":"new","stream":false}'
+    assert patched(body, stream=1) == '{"model":"new","stream":1}'
 
 
 def test_stream_options_of_a_target_are_merged_as_the_clients_are():
