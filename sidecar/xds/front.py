@@ -1,0 +1,155 @@
+"""The listener for clients: what happens to a request around the router."""
+
+import re
+from typing import Any
+
+from sidecar.model import BASE_HEADERS
+from sidecar.xds.access_log import failed_attempts_log, requests_log
+from sidecar.xds.decompress import gunzip
+from sidecar.xds.ext_proc import MESSAGE as EXT_PROC_MESSAGE
+from sidecar.xds.ext_proc import external_processor
+from sidecar.xds.local_reply import local_reply
+from sidecar.xds.resources import (
+    EXT_PROC,
+    FILTERS_FILE,
+    ROUTES,
+    ROUTES_FILE,
+    EnvoySettings,
+    extension,
+    file_source,
+    header_mutation,
+    overwrite,
+    remove_prefix,
+    socket_address,
+)
+
+SPARED = "variant"
+"""The one `x-pointsman-…` header that a client may send."""
+
+READ_BUFFER = 1024 * 1024
+"""Bytes that a connection may hold unread; the limit for whole bodies is the route's."""
+
+
+def front_listener(settings: EnvoySettings) -> dict[str, Any]:
+    """Return the listener that clients talk to, HTTP/1.1 or HTTP/2 in clear text."""
+    manager = extension(
+        "envoy.filters.network.http_connection_manager",
+        "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        **_manager(settings),
+    )
+    return {
+        "name": "front",
+        "address": socket_address(settings.listen_host, settings.listen_port),
+        "per_connection_buffer_limit_bytes": READ_BUFFER,
+        "filter_chains": [{"filters": [manager]}],
+    }
+
+
+def _manager(settings: EnvoySettings) -> dict[str, Any]:
+    return {
+        "stat_prefix": "front",
+        "use_remote_address": True,
+        "skip_xff_append": True,
+        "generate_request_id": False,
+        # A path that a model would take for a decided one must be one here as well.
+        "normalize_path": True,
+        "merge_slashes": True,
+        "stream_idle_timeout": "600s",
+        "request_headers_timeout": "30s",
+        "scheme_header_transformation": {"match_upstream": True},
+        "early_header_mutation_extensions": [_strip_own_headers()],
+        "access_log": [requests_log()],
+        "local_reply_config": local_reply(settings.max_body_bytes),
+        "rds": {
+            "route_config_name": ROUTES,
+            "config_source": file_source(f"{settings.run_dir}/{ROUTES_FILE}"),
+        },
+        "http_filters": _http_filters(settings),
+    }
+
+
+def _http_filters(settings: EnvoySettings) -> list[dict[str, Any]]:
+    """Return the chain; ``buffer`` keeps the headers from the router until the answer is in."""
+    return [
+        gunzip(),
+        _decide(settings),
+        extension(
+            "envoy.filters.http.buffer",
+            "envoy.extensions.filters.http.buffer.v3.Buffer",
+            max_request_bytes=settings.max_body_bytes,
+        ),
+        _decision_headers(),
+        _token_usage(),
+        extension(
+            "envoy.filters.http.router",
+            "envoy.extensions.filters.http.router.v3.Router",
+            suppress_envoy_headers=True,
+            upstream_log=[failed_attempts_log()],
+        ),
+    ]
+
+
+def _decide(settings: EnvoySettings) -> dict[str, Any]:
+    """Return the ext_proc filter; without a default, requests get 500 while its file is missing."""
+    return {
+        "name": EXT_PROC,
+        "config_discovery": {
+            "config_source": file_source(f"{settings.run_dir}/{FILTERS_FILE}"),
+            "type_urls": [f"type.googleapis.com/{EXT_PROC_MESSAGE}"],
+            "default_config": external_processor(BASE_HEADERS),
+            "apply_default_config_without_warming": True,
+        },
+    }
+
+
+def _decision_headers() -> dict[str, Any]:
+    """Return the filter that turns the decision's metadata into headers."""
+    route = "%DYNAMIC_METADATA(pointsman.route:{})%".format
+    decision = "%DYNAMIC_METADATA(pointsman.decision:{})%".format
+    return header_mutation(
+        [
+            overwrite("x-envoy-max-retries", route("retries")),
+            overwrite("x-envoy-upstream-rq-per-try-timeout-ms", route("try_ms")),
+        ],
+        [
+            overwrite("x-pointsman-decision", decision("id")),
+            overwrite("x-trace-id", decision("id")),
+            overwrite("x-pointsman-route", decision("route")),
+            overwrite("x-pointsman-strategy", decision("strategy")),
+            overwrite("x-pointsman-config-version", decision("version")),
+            overwrite("x-pointsman-attempts", "%UPSTREAM_REQUEST_ATTEMPT_COUNT%"),
+        ],
+    )
+
+
+def _token_usage() -> dict[str, Any]:
+    """Return the filter that reads token counts from responses; it holds nothing back."""
+    usage = {
+        "include_unconfigured_routes": True,
+        "default_llm_protocol": "OPENAI_CHAT_COMPLETIONS",
+    }
+    return extension(
+        "envoy.filters.http.ai_protocol_manager",
+        "envoy.extensions.filters.http.ai_protocol_manager.v3.AiProtocolManager",
+        response_handling={"token_usage": usage},
+    )
+
+
+def _strip_own_headers() -> dict[str, Any]:
+    """Return the mutation that removes what a client must not say."""
+    own = {"remove_on_match": {"key_matcher": {"safe_regex": {"regex": own_headers_regex()}}}}
+    return extension(
+        "envoy.http.early_header_mutation.header_mutation",
+        "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
+        mutations=[remove_prefix("x-envoy-"), own],
+    )
+
+
+def own_headers_regex() -> str:
+    """Return a RE2 pattern of all header names ``x-pointsman-…`` but the spared one.
+
+    RE2 knows no look-ahead, so the pattern lists how a name can part from the spared one: end
+    early, differ in a character, or go on after it.
+    """
+    parting = [f"{re.escape(SPARED[:n])}(?:[^{SPARED[n]}].*)?" for n in range(len(SPARED))]
+    return f"x-pointsman-(?:{'|'.join([*parting, SPARED + '.+'])})"

@@ -1,0 +1,211 @@
+"""Snapshot → files that Envoy watches, and what Envoy made of them."""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sidecar.model import LIMITED, Snapshot
+from sidecar.xds.attempt import secret_file
+from sidecar.xds.clusters import clusters, credential_headers, usable
+from sidecar.xds.envoy_admin import AdminUnreachable, EnvoyAdmin
+from sidecar.xds.ext_proc import filter_resource
+from sidecar.xds.files import ResourceFolder
+from sidecar.xds.resources import (
+    CLUSTERS_FILE,
+    EXT_PROC,
+    FILTERS_FILE,
+    ROUTES,
+    ROUTES_FILE,
+    SECRETS_FOLDER,
+    EnvoySettings,
+    digest,
+    encode,
+)
+from sidecar.xds.routes import routes
+from sidecar.xds.secrets import SecretMissing, read_secret, secret_text
+
+SETTLE_SECONDS = 0.1
+"""How long a publication waits for Envoy to take new clusters before the routes follow."""
+
+FAST_SECONDS = 0.05
+FAST_FOR_SECONDS = 5.0
+SLOW_SECONDS = 1.0
+"""How often Envoy is asked: fast for a while after a change, as long as a cluster is missing."""
+
+_VERSION_STATS = {
+    CLUSTERS_FILE: "cluster_manager.cds.version_text",
+    ROUTES_FILE: f"http.front.rds.{ROUTES}.version_text",
+    FILTERS_FILE: f"extension_config_discovery.http_filter.{EXT_PROC}.version_text",
+}
+
+
+class Publisher:
+    """Keeps Envoy's resource files in step with the live snapshot.
+
+    ``pending``: enabled backends that Envoy does not have (yet); no plan should name them, since
+    an unknown cluster ends a request with 503. While Envoy's admin cannot be reached nothing is
+    known, and then all backends count as there. ``on_pending`` is called when the set changes.
+
+    ``rejection``: why Envoy did not take a file, or ``None``. ``warnings``: credentials that
+    cannot be had. Run `run` as a task next to it.
+    """
+
+    def __init__(
+        self,
+        settings: EnvoySettings,
+        on_pending: Callable[[frozenset[str]], None],
+        *,
+        linger_seconds: float = 30.0,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        self.pending: frozenset[str] = frozenset()
+        self.rejection: str | None = None
+        self.warnings: tuple[str, ...] = ()
+        self._settings = settings
+        self._on_pending = on_pending
+        self._linger = linger_seconds
+        self._environ = environ
+        self._admin = EnvoyAdmin(settings.admin_host, settings.admin_port)
+        self._files = ResourceFolder(Path(settings.run_dir))
+        self._secrets = ResourceFolder(Path(settings.run_dir) / SECRETS_FOLDER)
+        self._snapshot: Snapshot | None = None
+        self._clusters: dict[str, dict[str, Any]] = {}
+        self._leaving: dict[str, float] = {}
+        self._active: frozenset[str] = frozenset()
+        self._secret_headers: frozenset[str] = frozenset()
+        self._versions: dict[str, str] = {}
+        self._refused: frozenset[str] = frozenset()
+        self._published = 0.0
+        self._lock = asyncio.Lock()
+        self._changed = asyncio.Event()
+
+    async def publish(self, snapshot: Snapshot) -> None:
+        """Write what changed: secrets and clusters first, then the routes that name them.
+
+        Waits up to 0.1 s for Envoy to take new clusters; those that take longer (a DNS name, a
+        health check) are `pending` until `run` finds them.
+        """
+        async with self._lock:
+            self._snapshot = snapshot
+            self._published = time.monotonic()
+            self._write_clusters()
+            await self._settle()
+            self._write_routes()
+            self._write(FILTERS_FILE, [filter_resource(snapshot.headers)])
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Follow secrets as they are rotated, and Envoy as it takes or refuses what it got."""
+        while True:
+            recent = time.monotonic() - self._published < FAST_FOR_SECONDS
+            delay = FAST_SECONDS if self.pending and recent else SLOW_SECONDS
+            try:
+                await asyncio.wait_for(self._changed.wait(), delay)
+            except TimeoutError:
+                async with self._lock:
+                    await self._follow()
+            self._changed.clear()
+
+    async def _follow(self) -> None:
+        if self._snapshot is None:
+            return
+        self._write_secrets()
+        if any(until <= time.monotonic() for until in self._leaving.values()):
+            self._write_clusters()
+        if await self._look():
+            self._write_routes()
+        await self._compare_versions()
+
+    async def _settle(self) -> None:
+        deadline = time.monotonic() + SETTLE_SECONDS
+        await self._look()
+        while self.pending and time.monotonic() < deadline:
+            await asyncio.sleep(0.003)
+            await self._look()
+
+    async def _look(self) -> bool:
+        """Ask Envoy for clusters that it may not have yet; return whether `pending` changed."""
+        unknown = self._clusters.keys() - self._leaving.keys() - self._active
+        if unknown:
+            try:
+                self._active |= await self._admin.active_clusters(unknown)
+                unknown -= self._active
+            except AdminUnreachable:
+                unknown = set()
+        pending = frozenset(name.removesuffix(LIMITED) for name in unknown)
+        changed = pending != self.pending
+        if changed:
+            self.pending = pending
+            self._on_pending(pending)
+        return changed
+
+    async def _compare_versions(self) -> None:
+        """Report a file that Envoy has not taken at two looks in a row."""
+        try:
+            taken = await self._admin.versions()
+        except AdminUnreachable:
+            return
+        differing = frozenset(
+            file
+            for file, version in self._versions.items()
+            if taken.get(_VERSION_STATS[file]) != version
+        )
+        lasting, self._refused = differing & self._refused, differing
+        self.rejection = self._reason(lasting) if lasting else None
+
+    def _reason(self, files: frozenset[str]) -> str:
+        missing = f"; it does not have {', '.join(sorted(self.pending))}" if self.pending else ""
+        return f"Envoy did not take {', '.join(sorted(files))}{missing}; its log says why"
+
+    def _write_clusters(self) -> None:
+        """Write secrets and clusters. A cluster that is gone stays for a while.
+
+        Decisions that name it are still under way. The headers of old credentials are never
+        forgotten, for the same reason.
+        """
+        backends = usable(self._live())
+        self._secret_headers |= credential_headers(backends)
+        live = clusters(self._live(), self._settings, self._secret_headers)
+        wanted = {cluster["name"]: cluster for cluster in live}
+        self._clusters = wanted | self._lingering(wanted)
+        self._write_secrets()
+        self._write(CLUSTERS_FILE, list(self._clusters.values()))
+
+    def _lingering(self, wanted: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        now = time.monotonic()
+        gone = self._clusters.keys() - wanted.keys()
+        leaving = {name: self._leaving.get(name, now + self._linger) for name in gone}
+        self._leaving = {name: until for name, until in leaving.items() if until > now}
+        self._active -= gone - self._leaving.keys()
+        return {name: self._clusters[name] for name in self._clusters if name in self._leaving}
+
+    def _write_secrets(self) -> None:
+        warnings = []
+        for backend in usable(self._live()):
+            if not backend.credential:
+                continue
+            try:
+                text = read_secret(backend.credential, self._environ)
+            except SecretMissing as error:
+                text = ""
+                warnings.append(f"backends.{backend.name}.credential: {error}")
+            self._secrets.write(secret_file(backend.name), secret_text(backend.name, text))
+        self.warnings = tuple(warnings)
+        self._secrets.keep_only({secret_file(name) for name in self._clusters})
+
+    def _write_routes(self) -> None:
+        self._write(ROUTES_FILE, [routes(self._live(), self._settings, self.pending)])
+
+    def _write(self, name: str, resources: list[dict[str, Any]]) -> None:
+        version = digest(resources)
+        if self._versions.get(name) != version:
+            self._files.write(name, encode(resources, version))
+            self._versions[name] = version
+
+    def _live(self) -> Snapshot:
+        if self._snapshot is None:
+            raise RuntimeError("publish() comes first")
+        return self._snapshot
