@@ -4,9 +4,9 @@ import asyncio
 import getpass
 import os
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 import typer
@@ -14,7 +14,13 @@ from rich.console import Console
 from rich.table import Table
 
 from sidecar import __version__
+from sidecar.app.rules import open_store
+from sidecar.config import files
+from sidecar.config.compile import compile_snapshot
+from sidecar.config.documents import Documents
+from sidecar.config.redis_store import Change, RedisStore
 from sidecar.errors import ConfigError, PointsmanError, SettingsError, StoreConflict, StoreError
+from sidecar.model import Snapshot
 from sidecar.settings import Settings
 
 T = TypeVar("T")
@@ -93,15 +99,15 @@ def serve() -> None:
 
 
 @app.command()
-def check(files: Annotated[list[Path], typer.Argument(help="Configuration files (JSON).")]) -> None:
+def check(paths: Annotated[list[Path], typer.Argument(help="Configuration files (JSON).")]) -> None:
     """Check configuration files without Redis; each fault is printed with its path.
 
     Example: [bold]pointsman check rules.json[/]
     """
     wrong = 0
-    for path in files:
+    for path in paths:
         try:
-            snapshot = _compile(_load(path))
+            snapshot = _compile(files.load(path))
         except ConfigError as error:
             wrong += 1
             for fault in error.faults:
@@ -118,22 +124,26 @@ def apply(
     file: File,
     redis_url: RedisUrl = None,
     who: Annotated[str | None, typer.Option(help="Name in the history.")] = None,
+    only_if_empty: Annotated[
+        bool, typer.Option("--only-if-empty", help="Leave a store alone that holds documents.")
+    ] = False,
 ) -> None:
     """Replace all documents in Redis by those of a file, all at once; it is checked first.
 
     Example: [bold]pointsman export > rules.json; edit rules.json; pointsman apply rules.json[/]
     """
-    documents = _load(file)
+    documents = files.load(file)
     _compile(documents)
 
-    async def write(store: Any) -> int:
+    async def write(store: RedisStore) -> int | None:
         stored = await store.load()
-        version: int = await store.apply(
-            documents, based_on=stored.version, who=who or _user(), what=f"apply {file.name}"
+        if only_if_empty and not stored.documents.empty:
+            return None
+        return await store.apply(
+            documents, based_on=stored, who=who or _user(), what=f"apply {file.name}"
         )
-        return version
 
-    _out.print(f"[green]✓[/] live as version {_with_store(write, redis_url)}")
+    _report_live(_with_store(write, redis_url))
 
 
 @app.command()
@@ -146,9 +156,8 @@ def export(
     Example: [bold]pointsman export -o rules.json[/]
     """
 
-    async def read(store: Any) -> bytes:
-        text: bytes = (await store.load()).documents.to_json()
-        return text
+    async def read(store: RedisStore) -> bytes:
+        return (await store.load()).documents.to_json()
 
     text = msgspec.json.format(_with_store(read, redis_url), indent=2) + b"\n"
     if output is None:
@@ -168,8 +177,8 @@ def history(
     Example: [bold]pointsman history -n 5[/]
     """
 
-    async def read(store: Any) -> list[Any]:
-        return list(await store.history(count))
+    async def read(store: RedisStore) -> list[Change]:
+        return await store.history(count)
 
     entries = _with_store(read, redis_url)
     if as_json:
@@ -195,20 +204,19 @@ def rollback(
     Example: [bold]pointsman rollback 41[/]
     """
 
-    async def write(store: Any) -> int:
+    async def write(store: RedisStore) -> int:
         documents = await store.version_at(version)
         if documents is None:
             raise SettingsError(f"version {version} is not in the history")
         stored = await store.load()
-        new: int = await store.apply(
+        return await store.apply(
             documents,
-            based_on=stored.version,
+            based_on=stored,
             who=who or _user(),
             what=f"rollback to {version}",
         )
-        return new
 
-    _out.print(f"[green]✓[/] live as version {_with_store(write, redis_url)}")
+    _report_live(_with_store(write, redis_url))
 
 
 @app.command("envoy-config")
@@ -239,30 +247,24 @@ def _user() -> str:
         return str(os.getuid())
 
 
-def _load(path: Path) -> Any:
-    from sidecar.config.files import load
-
-    return load(path)
-
-
-def _compile(documents: Any) -> Any:
-    from sidecar.config.compile import compile_snapshot
-
+def _compile(documents: Documents) -> Snapshot:
     return compile_snapshot(documents, version=0)
 
 
-def _with_store(use: Callable[[Any], Coroutine[Any, Any, T]], redis_url: str | None) -> T:
-    """Open the store of the settings, use it, close it."""
-    from sidecar.config.redis_store import RedisStore
+def _report_live(version: int | None) -> None:
+    if version is None:
+        _out.print("[yellow]=[/] nothing written: the store holds documents already")
+    else:
+        _out.print(f"[green]✓[/] live as version {version}")
 
+
+def _with_store(use: Callable[[RedisStore], Awaitable[T]], redis_url: str | None) -> T:
+    """Open the store of the settings, use it, close it."""
     settings = Settings.read(os.environ, redis_url=redis_url)
 
     async def run() -> T:
-        store = RedisStore(settings.store_url(), settings.prefix)
-        try:
+        async with open_store(settings) as store:
             return await use(store)
-        finally:
-            await store.close()
 
     return asyncio.run(run())
 

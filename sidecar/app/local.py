@@ -110,7 +110,7 @@ class Local:
 
 def redis_command(address: Address, folder: Path) -> list[str | Path]:
     """Return the command line of a Redis that keeps nothing on disk."""
-    place = ["--port", str(address.port), "--bind", address.host, "--dir", folder]
+    place: list[str | Path] = ["--port", str(address.port), "--bind", address.host, "--dir", folder]
     return [find_redis(), *place, "--save", "", "--appendonly", "no"]
 
 

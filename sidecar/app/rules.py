@@ -1,5 +1,8 @@
 """How a process of a node gets at the rules."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from sidecar.config.feed import ConfigFeed
 from sidecar.config.redis_store import RedisStore
 from sidecar.config.snapshot_cache import SnapshotCache
@@ -24,3 +27,13 @@ def open_feed(settings: Settings, *, writer: bool) -> tuple[ConfigFeed, Snapshot
         writer=writer,
     )
     return feed, cache
+
+
+@asynccontextmanager
+async def open_store(settings: Settings) -> AsyncIterator[RedisStore]:
+    """Open the store of the settings for one task. Raises StoreError."""
+    store = RedisStore(settings.store_url(), settings.prefix)
+    try:
+        yield store
+    finally:
+        await store.close()

@@ -11,10 +11,10 @@ from rich.console import Console
 
 from sidecar.app import banner
 from sidecar.app.local import Local, check_ports
+from sidecar.app.rules import open_store
 from sidecar.config import files
 from sidecar.config.compile import compile_snapshot
 from sidecar.config.documents import Documents
-from sidecar.config.redis_store import RedisStore
 from sidecar.demo import DemoModel, spawn
 from sidecar.demo.examples import MODELS, example_documents
 from sidecar.settings import EMBEDDED_REDIS, Address, Settings
@@ -96,13 +96,13 @@ def _ports(settings: Settings) -> Mapping[str, Address]:
 
 
 async def _is_empty(settings: Settings) -> bool:
-    async with RedisStore(settings.store_url(), settings.prefix) as store:
+    async with open_store(settings) as store:
         return (await store.load()).documents.empty
 
 
 async def _fill_if_empty(settings: Settings, documents: Documents) -> None:
     """Put ``documents`` into a store that holds none; leave any other as it is."""
-    async with RedisStore(settings.store_url(), settings.prefix) as store:
+    async with open_store(settings) as store:
         stored = await store.load()
         if stored.documents.empty:
             await store.apply(documents, based_on=stored, who="pointsman up", what="first rules")

@@ -12,7 +12,7 @@ import structlog
 import uvloop
 
 from sidecar.app import logs
-from sidecar.app.channel import StatsInbox
+from sidecar.app.channel import Inbox
 from sidecar.app.rules import open_feed
 from sidecar.settings import Settings
 from sidecar.wire.exchange import Decider
@@ -40,8 +40,9 @@ def main() -> None:
 
 async def _run(settings: Settings, place: int) -> None:
     feed, cache = open_feed(settings, writer=False)
-    inbox = StatsInbox()
-    decider = Decider(lambda: cache.current, lambda: inbox.current, settings.max_body_bytes)
+    inbox = Inbox()
+    cache.subscribe(inbox.use)
+    decider = Decider(lambda: cache.current, lambda: inbox.stats, settings.max_body_bytes)
     server = DecisionServer(
         decider, socket_path(settings.run_folder(), place), settings.max_body_bytes
     )

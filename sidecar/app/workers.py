@@ -7,8 +7,7 @@ from asyncio.subprocess import PIPE, Process
 
 import structlog
 
-from sidecar.app.channel import frame
-from sidecar.model import Stats
+from sidecar.app.channel import Bulletin, frame
 from sidecar.settings import Settings
 
 RESTART_SECONDS = 0.5
@@ -23,7 +22,7 @@ class Workers:
         self._settings = settings
         self._running: dict[int, Process] = {}
         self._keepers: list[asyncio.Task[None]] = []
-        self._last = frame(Stats())
+        self._last = frame(Bulletin())
         self._stopping = False
 
     def start(self) -> None:
@@ -36,9 +35,9 @@ class Workers:
         """Return the process id of each worker that runs."""
         return {place: process.pid for place, process in self._running.items()}
 
-    def push(self, stats: Stats) -> None:
-        """Send ``stats`` to every worker, if they differ from what was sent last."""
-        message = frame(stats)
+    def push(self, bulletin: Bulletin) -> None:
+        """Send ``bulletin`` to every worker, if it differs from what was sent last."""
+        message = frame(bulletin)
         if message == self._last:
             return
         self._last = message

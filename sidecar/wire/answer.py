@@ -10,12 +10,15 @@ Three namespaces of dynamic metadata go back to Envoy:
 
 from collections.abc import Sequence
 
+from google.protobuf.struct_pb2 import Struct
+
 from sidecar.model import LIMITED, Attempt, Decision, Splice
+from sidecar.pb import base_pb2
 from sidecar.pb import ext_proc_pb2 as pb
 from sidecar.rewrite import apply
 
 _MAX_CHAINS = 4096
-_OVERWRITE = pb.base__pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+_OVERWRITE = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 
 
 class Answers:
@@ -87,9 +90,7 @@ class Answers:
         return chain
 
 
-def _write_patch(
-    space: pb.google_dot_protobuf_dot_struct__pb2.Struct, splices: Sequence[Sequence[Splice]]
-) -> None:
+def _write_patch(space: Struct, splices: Sequence[Sequence[Splice]]) -> None:
     attempts = space.fields["attempts"].list_value.values
     for attempt in splices:
         flat = attempts.add().list_value.values

@@ -3,9 +3,8 @@
 import msgspec
 
 from sidecar.errors import RequestError
+from sidecar.pb import base_pb2
 from sidecar.pb import ext_proc_pb2 as pb
-
-INTERNAL = "internal"
 
 
 def refuse(error: RequestError) -> bytes:
@@ -20,7 +19,7 @@ def refuse(error: RequestError) -> bytes:
     reply.body = error_body(error)
     header = reply.headers.set_headers.add()
     header.header.key, header.header.raw_value = "content-type", b"application/json"
-    header.append_action = pb.base__pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+    header.append_action = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
     return answer.SerializeToString()
 
 

@@ -53,11 +53,11 @@ class DecisionServer:
         self._socket.unlink(missing_ok=True)
 
     def _ext_proc(self) -> grpc.GenericRpcHandler:
-        handler = grpc.stream_stream_rpc_method_handler(self._process)
+        handler: Any = grpc.stream_stream_rpc_method_handler(self._process)
         return grpc.method_handlers_generic_handler(_EXT_PROC, {"Process": handler})
 
     def _health(self) -> grpc.GenericRpcHandler:
-        handler = grpc.unary_unary_rpc_method_handler(
+        handler: Any = grpc.unary_unary_rpc_method_handler(
             self._check, response_serializer=health_pb2.HealthCheckResponse.SerializeToString
         )
         return grpc.method_handlers_generic_handler(_HEALTH, {"Check": handler})

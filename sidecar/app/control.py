@@ -1,0 +1,214 @@
+"""The control process: Envoy's access log and resources, shared statistics, HTTP, the workers."""
+
+import asyncio
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import grpc
+import setproctitle
+import structlog
+import uvicorn
+import uvloop
+
+from sidecar import __version__
+from sidecar.admin.http import admin_app
+from sidecar.app import logs
+from sidecar.app.channel import Bulletin
+from sidecar.app.envoy import envoy_settings, write_bootstrap
+from sidecar.app.rules import open_feed
+from sidecar.app.workers import Workers
+from sidecar.config.redis_client import connect
+from sidecar.model import Snapshot
+from sidecar.settings import Settings
+from sidecar.telemetry.access_log import access_log_handlers
+from sidecar.telemetry.gauges import Gauges
+from sidecar.telemetry.metrics import Metrics
+from sidecar.telemetry.recorder import Recorder
+from sidecar.telemetry.shared_stats import SharedStats
+from sidecar.telemetry.windows import Totals, Windows, view
+from sidecar.xds.envoy_admin import AdminUnreachable, BackendHealth, EnvoyAdmin
+from sidecar.xds.publish import Publisher
+
+HEALTH_SECONDS = 1.0
+_log = structlog.get_logger()
+
+
+def run(settings: Settings) -> None:
+    """Run control and its workers until SIGTERM or SIGINT."""
+    settings = settings.with_run_dir()
+    setproctitle.setproctitle("pointsman: control")
+    logs.configure(settings, "control")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(Control(settings).run())
+
+
+class Control:
+    """Wires the rooms of the control process; holds what more than one of them needs."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._feed, self._cache = open_feed(settings, writer=True)
+        self._workers = Workers(settings)
+        self._publisher = Publisher(envoy_settings(settings), self._on_pending)
+        self._envoy = EnvoyAdmin(settings.envoy_admin.host, settings.envoy_admin.port)
+        self._health: Mapping[str, BackendHealth] = {}
+        self._published: Snapshot | None = None
+        self._windows = Windows()
+        self._metrics = Metrics(__version__, self._gauges())
+        self._shared = SharedStats(
+            connect(settings.store_url()),
+            self._windows,
+            prefix=settings.prefix,
+            node=settings.node,
+        )
+        self._totals: Totals = {}
+        self._new_rules = asyncio.Event()
+
+    async def run(self) -> None:
+        """Start everything, serve until told to stop, drain."""
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        write_bootstrap(self._settings)
+        self._cache.subscribe(self._use)
+        log_server = await self._start_log_server()
+        admin = self._admin_server()
+        tasks = [
+            asyncio.create_task(work, name=name)
+            for name, work in (
+                ("feed", self._feed.run()),
+                ("publish", self._publish()),
+                ("publisher", self._publisher.run()),
+                ("statistics", self._shared.run(self._take_totals)),
+                ("envoy", self._watch_envoy()),
+                ("admin", admin.serve()),
+            )
+        ]
+        self._workers.start()
+        _log.info("serving", run_dir=str(self._settings.run_dir), admin=str(self._settings.admin))
+        await self._until(stop, tasks)
+        _log.info("draining")
+        await self._workers.stop()
+        admin.should_exit = True
+        await log_server.stop(grace=0.5)
+        for task in tasks[:-1]:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    @staticmethod
+    async def _until(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
+        """Wait for ``stop``; a task that ends before that is a defect, and ends the process."""
+        stopping = asyncio.create_task(stop.wait())
+        done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        for task in done - {stopping}:
+            _log.error("task_ended", task=task.get_name(), exc_info=task.exception())
+
+    # ── rules → Envoy, metrics, workers ────────────────────────────────────
+
+    def _use(self, snapshot: Snapshot) -> None:
+        self._metrics.use(snapshot)
+        self._windows.keep(snapshot.backends)
+        self._new_rules.set()
+
+    async def _publish(self) -> None:
+        """Write Envoy's resources after each change; edits during a publication cost one more."""
+        while True:
+            await self._new_rules.wait()
+            self._new_rules.clear()
+            snapshot = self._cache.current
+            if snapshot is None:
+                continue
+            try:
+                await self._publisher.publish(snapshot)
+            except OSError as error:
+                _log.error("resources_not_written", error=str(error))
+            self._published = snapshot
+            self._inform_workers()
+
+    def _on_pending(self, _pending: frozenset[str]) -> None:
+        self._inform_workers()
+
+    def _take_totals(self, totals: Totals) -> None:
+        self._totals = totals
+        self._inform_workers()
+
+    def _inform_workers(self) -> None:
+        in_flight = {name: health.in_flight for name, health in self._health.items()}
+        stats = view(self._totals, in_flight, ())
+        self._workers.push(Bulletin(backends=dict(stats.backends), ready=self._ready()))
+
+    def _ready(self) -> frozenset[str] | None:
+        if self._published is None:
+            return None
+        enabled = {name for name, one in self._published.backends.items() if one.enabled}
+        return frozenset(enabled) - self._publisher.pending
+
+    # ── Envoy → metrics ────────────────────────────────────────────────────
+
+    async def _start_log_server(self) -> grpc.aio.Server:
+        socket = Path(self._settings.run_folder()) / "control.sock"
+        socket.unlink(missing_ok=True)
+        server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        sink = Recorder(self._metrics, self._windows)
+        server.add_generic_rpc_handlers((access_log_handlers(sink),))
+        server.add_insecure_port(f"unix:{socket}")
+        await server.start()
+        return server
+
+    async def _watch_envoy(self) -> None:
+        """Keep in view what Envoy knows of its backends: health and requests under way."""
+        while True:
+            try:
+                self._health = await self._envoy.backends()
+            except AdminUnreachable:
+                self._health = {}
+            await asyncio.sleep(HEALTH_SECONDS)
+
+    def _gauges(self) -> Gauges:
+        return Gauges(
+            config_version=lambda: self._cache.current.version if self._cache.current else None,
+            config_age_seconds=lambda: self._feed.age,
+            config_rejections=lambda: self._cache.rejected,
+            store_up=lambda: float(bool(self._feed.store_up)),
+            in_flight=lambda: {name: one.in_flight for name, one in self._health.items()},
+            healthy=lambda: {name: one.healthy for name, one in self._health.items()},
+        )
+
+    # ── HTTP ───────────────────────────────────────────────────────────────
+
+    def _admin_server(self) -> uvicorn.Server:
+        address = self._settings.admin
+        config = uvicorn.Config(
+            admin_app(self._metrics.render, self._readiness),
+            host=address.host,
+            port=address.port,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+        )
+        return _Server(config)
+
+    def _readiness(self) -> tuple[bool, dict[str, Any]]:
+        report = {
+            "ready": self._cache.current is not None,
+            "node": self._settings.node,
+            "rules": self._feed.report(),
+            "envoy": {
+                "reachable": bool(self._health),
+                "rejection": self._publisher.rejection,
+                "missing": sorted(self._publisher.pending),
+                "warnings": self._publisher.warnings,
+            },
+            "workers": {str(place): pid for place, pid in self._workers.pids.items()},
+        }
+        return self._cache.current is not None, report
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: control decides when it ends."""
+
+    def install_signal_handlers(self) -> None:
+        """Leave signals alone."""
