@@ -1,0 +1,213 @@
+"""Backend documents: fields, checks that types cannot make, and the way to ``model.Backend``."""
+
+import re
+from collections.abc import Iterator
+from ipaddress import IPv6Address
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from sidecar.config.faults import decode
+from sidecar.errors import ConfigError, Fault
+from sidecar.model import CONTROL_FIELDS, Backend, Endpoint, Health, Price
+
+_LEGAL_URL = "http://host[:port][/path], https://host[:port][/path]"
+_URL = re.compile(
+    r"(?P<scheme>https?)://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}))"
+    r"(?::(?P<port>[0-9]{1,5}))?(?P<path>/[!$%&'()*+,./0-9:;=@A-Z_a-z~-]*)?\Z"
+)
+_CREDENTIAL = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*\Z|file:/[^\0]+\Z")
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
+
+Amount = Annotated[float, msgspec.Meta(ge=0)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
+Weight = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+
+
+class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class EndpointDocument(_Document, frozen=True):
+    """``weight`` is a share among the endpoints of one backend."""
+
+    url: str
+    weight: Weight = 1
+    zone: str | None = None
+
+
+class PriceDocument(_Document, frozen=True):
+    """US dollars per token."""
+
+    per_input_token: Amount = 0.0
+    per_output_token: Amount = 0.0
+    per_cached_input_token: Amount | None = None
+
+
+class LimitsDocument(_Document, frozen=True):
+    """``max_context_size`` in tokens."""
+
+    max_context_size: Annotated[int, msgspec.Meta(ge=1)] | None = None
+
+
+class HealthDocument(_Document, frozen=True):
+    """Active health check."""
+
+    path: str
+    interval_seconds: Seconds = 10.0
+
+
+class BackendDocument(_Document, frozen=True):
+    """``model`` defaults to the document's name, ``provider`` to ``default``."""
+
+    endpoints: Annotated[tuple[str | EndpointDocument, ...], msgspec.Meta(min_length=1)]
+    model: Annotated[str, msgspec.Meta(min_length=1)] | None = None
+    provider: Annotated[str, msgspec.Meta(min_length=1)] = "default"
+    type: Literal["openai", "ollama", "vllm", "mlx", "auto"] = "openai"
+    enabled: bool = True
+    priority: int = 100
+    defaults: dict[str, Any] = {}
+    timeout_seconds: Seconds = 60.0
+    price: PriceDocument = PriceDocument()
+    limits: LimitsDocument = LimitsDocument()
+    capabilities: frozenset[str] = frozenset()
+    region: str | None = None
+    credential: str | None = None
+    credential_header: str = "authorization"
+    health: HealthDocument | None = None
+    description: str = ""
+    tags: dict[str, str] = {}
+
+
+def compile_backend(name: str, text: bytes) -> Backend:
+    """Build a backend from its document; raises ConfigError with all its faults."""
+    path = f"backends.{name}"
+    document = decode(text, BackendDocument, path)
+    faults = [*_check_endpoints(document, path), *_check_fields(document, path)]
+    if faults:
+        raise ConfigError(faults)
+    return _backend(name, document)
+
+
+def stand_in(name: str, text: bytes) -> Backend:
+    """Return what a wrong document would have been called, so that references to it resolve.
+
+    One fault in a backend must not hide behind an "unknown target" in each route that uses it.
+    """
+    try:
+        loose = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        loose = None
+    fields = loose if isinstance(loose, dict) else {}
+    model, provider = fields.get("model"), fields.get("provider")
+    return Backend(
+        name,
+        model=model if isinstance(model, str) else name,
+        provider=provider if isinstance(provider, str) else "default",
+    )
+
+
+def _backend(name: str, document: BackendDocument) -> Backend:
+    price, health = document.price, document.health
+    return Backend(
+        name,
+        model=document.model or name,
+        provider=document.provider,
+        type=document.type,
+        endpoints=tuple(map(_endpoint, document.endpoints)),
+        enabled=document.enabled,
+        priority=document.priority,
+        defaults=document.defaults,
+        timeout_seconds=document.timeout_seconds,
+        price=Price(price.per_input_token, price.per_output_token, price.per_cached_input_token),
+        max_context_size=document.limits.max_context_size,
+        capabilities=document.capabilities,
+        region=document.region,
+        credential=document.credential,
+        credential_header=document.credential_header.lower(),
+        health=Health(health.path, health.interval_seconds) if health else None,
+        description=document.description,
+        tags=document.tags,
+    )
+
+
+def _endpoint(given: str | EndpointDocument) -> Endpoint:
+    if isinstance(given, str):
+        return Endpoint(given)
+    return Endpoint(given.url, given.weight, given.zone)
+
+
+def _check_endpoints(document: BackendDocument, path: str) -> Iterator[Fault]:
+    """All endpoints share one cluster, hence one TLS setting and one path prefix."""
+    first = None
+    for place, given in enumerate(document.endpoints):
+        where = f"{path}.endpoints[{place}]" + ("" if isinstance(given, str) else ".url")
+        url = given if isinstance(given, str) else given.url
+        prefix = _prefix(url)
+        first = first or prefix
+        if prefix is None:
+            yield Fault(where, f"{_mask(url)} {_why_not(url)}")
+        elif prefix != first and first is not None:
+            yield Fault(
+                where,
+                "all endpoints of a backend must have the scheme and path of the first, "
+                f"here {first[0]}://…{first[1]}",
+            )
+
+
+def _prefix(url: str) -> tuple[str, str] | None:
+    """Return scheme and path of a legal address, else ``None``."""
+    parts = _URL.match(url)
+    if parts is None or not 1 <= int(parts["port"] or 1) <= 65535:
+        return None
+    if parts["host"].startswith("[") and not _is_ipv6(parts["host"][1:-1]):
+        return None
+    return parts["scheme"], (parts["path"] or "").rstrip("/")
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        IPv6Address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _mask(url: str) -> str:
+    """Quote an address without what people hide keys in: user, password, query."""
+    scheme, slashes, rest = url.partition("://")
+    place, mark, _ = rest.partition("?")
+    _, at, host = place.rpartition("@")
+    return f'"{scheme}{slashes}{"…@" if at else ""}{host}{"?…" if mark else ""}"'
+
+
+def _why_not(url: str) -> str:
+    authority, _, _ = url.partition("://")[2].partition("/")
+    port = re.search(r":([0-9]+)$", authority)
+    if "@" in authority:
+        return 'must not carry a user or a password: use "credential"'
+    if "?" in url or "#" in url:
+        return f"must have no query and no fragment; legal: {_LEGAL_URL}"
+    if port is not None and not 1 <= int(port[1][:9]) <= 65535:
+        return "has a port that is not 1 to 65535"
+    return f"is not an address; legal: {_LEGAL_URL}"
+
+
+def _check_fields(document: BackendDocument, path: str) -> Iterator[Fault]:
+    # The value is not repeated: whoever put the key itself here must not find it in the log.
+    if document.credential is not None and not _CREDENTIAL.match(document.credential):
+        yield Fault(
+            f"{path}.credential",
+            "must be a reference, never the key itself; legal: env:NAME, file:/absolute/path",
+        )
+    if not _HEADER.match(document.credential_header):
+        yield Fault(
+            f"{path}.credential_header", f'"{document.credential_header}" is not a header name'
+        )
+    if document.health is not None and not document.health.path.startswith("/"):
+        yield Fault(f"{path}.health.path", "must start with /")
+    for field in ("model", "messages", "stream", *CONTROL_FIELDS):
+        if field in document.defaults:
+            yield Fault(
+                f"{path}.defaults.{field}", "is no parameter of a model and cannot be a default"
+            )

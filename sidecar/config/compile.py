@@ -1,0 +1,149 @@
+"""Documents → Snapshot: pure, all faults of all documents at once.
+
+Most edits touch one document among many, so a Memo keeps what the last compile made and whatever
+still fits is taken over: after the edit of one route of 10,000, one route is compiled.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from sidecar import match
+from sidecar.config.base import Base, build_router, compile_base, compilers_for
+from sidecar.config.documents import KINDS, Digester, Documents, check_name
+from sidecar.config.faults import decode_object
+from sidecar.config.rules import Rule, compile_rule
+from sidecar.errors import ConfigError, Fault
+from sidecar.model import BASE_HEADERS, Policy, Route, Router, Snapshot
+
+_POLICY = Policy()
+
+
+class _Entry(NamedTuple):
+    """A route as compiled on top of ``base``; ``route`` is ``None`` when it is switched off."""
+
+    rule: Rule
+    base: Base
+    route: Route | None
+    headers: frozenset[str]
+
+
+class Memo:
+    """What the last good compile made. One compile at a time may use it."""
+
+    def __init__(self) -> None:
+        self.digest = Digester()
+        self.base: Base | None = None
+        self.entries: Mapping[str, _Entry] = {}
+
+
+def compile_snapshot(
+    documents: Documents, *, version: int, policy: Policy = _POLICY, memo: Memo | None = None
+) -> Snapshot:
+    """Compile all documents; raises ConfigError with every fault, each with its path.
+
+    ``memo`` is only changed when the documents are good.
+    """
+    memo = memo or Memo()
+    faults = [*_check_object_kinds(documents)]
+    base = memo.base
+    if base is None or not base.fits(documents):
+        base = compile_base(documents, faults, base.flags if base else None)
+    entries = _compile_routes(documents.routes, base, memo.entries, faults)
+    if faults:
+        raise ConfigError(_in_order(faults))
+    memo.base, memo.entries = base, entries
+    return Snapshot(
+        version=version,
+        digest=memo.digest(documents),
+        backends=base.backends,
+        routers=base.routers,
+        routes=match.build_index([one.route for one in entries.values() if one.route]),
+        catalog=base.catalog,
+        default=base.default,
+        headers=_headers(base, entries.values()),
+        policy=policy,
+    )
+
+
+def _in_order(faults: Iterable[Fault]) -> list[Fault]:
+    """Return each fault once, by kind: backends first, for the rest refers to them."""
+    order: dict[str, int] = {kind: place for place, kind in enumerate(KINDS)}
+    return sorted(
+        dict.fromkeys(faults), key=lambda fault: order.get(fault.path.partition(".")[0], -1)
+    )
+
+
+def _check_object_kinds(documents: Documents) -> Iterator[Fault]:
+    """Experiments and budgets are kept as they are: they only have to be objects with names."""
+    for kind in ("experiments", "budgets"):
+        for name, text in getattr(documents, kind).items():
+            yield from check_name(kind, name)
+            try:
+                decode_object(text, f"{kind}.{name}")
+            except ConfigError as error:
+                yield from error.faults
+
+
+def _compile_routes(
+    texts: Mapping[str, bytes], base: Base, known: Mapping[str, _Entry], faults: list[Fault]
+) -> dict[str, _Entry]:
+    entries = {}
+    for name, text in texts.items():
+        entry = known.get(name)
+        if entry is None or entry.base is not base or entry.rule.text != text:
+            try:
+                entry = _compile_route(name, text, base, entry.rule if entry else None)
+            except ConfigError as error:
+                faults.extend(error.faults)
+                continue
+        entries[name] = entry
+    return entries
+
+
+def _compile_route(name: str, text: bytes, base: Base, known: Rule | None) -> _Entry:
+    """Compile one route; ``known`` is its rule of last time, taken over when it still fits."""
+    faults = [*check_name("routes", name)]
+    if known is not None and known.text == text and known.flags is base.flags:
+        rule = known
+    else:
+        rule = compile_rule(name, text, base.flags, faults)
+    headers: set[str] = set()
+    try:
+        router = _router(rule.document.router, name, base, headers)
+    except ConfigError as error:
+        raise ConfigError([*faults, *error.faults]) from None
+    if faults:
+        raise ConfigError(faults)
+    if not rule.document.enabled:
+        return _Entry(rule, base, None, frozenset())
+    order, condition = rule.document.order, rule.condition
+    if condition is None:
+        return _Entry(rule, base, Route(name, order, router), frozenset(headers))
+    route = Route(name, order, router, condition.matches, condition.models)
+    return _Entry(rule, base, route, condition.headers | headers)
+
+
+def _router(given: str | dict[str, Any], name: str, base: Base, headers: set[str]) -> Router:
+    """Return the router of a route: a stored one, one that wraps a target, or its own.
+
+    The routers of names are shared: thousands of routes may point to a few targets.
+    """
+    path = f"routes.{name}.router"
+    if not isinstance(given, str):
+        return build_router(given, name, path, base.catalog, compilers_for(base.flags, headers))
+    router = base.named.get(given)
+    if router is None:
+        compilers = compilers_for(base.flags, headers)
+        router = build_router(given, given, path, base.catalog, compilers)
+        base.named[given] = router
+    return router
+
+
+def _headers(base: Base, entries: Iterable[_Entry]) -> tuple[str, ...]:
+    """Return the request headers that live documents read, in an order of their own.
+
+    They are part of Envoy's filter configuration: an edit that reads no new header must give
+    the same tuple, or each edit would swap the filter.
+    """
+    read = set().union(BASE_HEADERS, base.headers, *{entry.headers for entry in entries})
+    return tuple(sorted(read))

@@ -1,0 +1,82 @@
+"""From what msgspec says about a document to faults that name the path and the legal values."""
+
+import difflib
+import re
+import types
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from sidecar.errors import ConfigError, Fault
+
+Document = TypeVar("Document", bound=msgspec.Struct)
+
+_MISSING = re.compile(r"Object missing required field `(?P<field>\w+)`\Z")
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>.*)`\Z", re.DOTALL)
+_WRONG = re.compile(r"Invalid enum value '(?P<value>.*)'\Z", re.DOTALL)
+
+
+def decode(raw: bytes, kind: type[Document], path: str) -> Document:
+    """Decode one document strictly; raises ConfigError with the fault's full path."""
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except msgspec.ValidationError as error:
+        raise ConfigError([_explain(str(error), kind, path)]) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError([Fault(path, f"not valid JSON: {error}")]) from None
+
+
+def decode_object(raw: bytes, path: str) -> dict[str, Any]:
+    """Decode a document that another room checks; here it only has to be an object."""
+    try:
+        return msgspec.json.decode(raw, type=dict[str, Any])
+    except msgspec.ValidationError as error:
+        raise ConfigError([Fault(path, str(error).partition(" - at ")[0])]) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError([Fault(path, f"not valid JSON: {error}")]) from None
+
+
+def nearest(word: str, legal: Sequence[str]) -> str:
+    """Return what to say about an unknown ``word``: the likely one, and all legal ones."""
+    close = difflib.get_close_matches(word, legal, n=1)
+    guess = f'did you mean "{close[0]}"? ' if close else ""
+    return f"{guess}legal: {', '.join(legal)}"
+
+
+def _explain(message: str, kind: type, path: str) -> Fault:
+    what, _, place = message.partition(" - at `$")
+    inner = place.removesuffix("`")
+    if missing := _MISSING.match(what):
+        return Fault(f"{path}{inner}.{missing['field']}", "is missing")
+    if unknown := _UNKNOWN.match(what):
+        field, legal = unknown["field"], sorted(get_type_hints(_struct_at(kind, inner)))
+        return Fault(f"{path}{inner}.{field}", f'unknown field "{field}"; {nearest(field, legal)}')
+    if wrong := _WRONG.match(what):
+        parent, _, field = inner.rpartition(".")
+        legal = _choices(get_type_hints(_struct_at(kind, parent))[field])
+        value = wrong["value"]
+        return Fault(path + inner, f'unknown value "{value}"; {nearest(value, legal)}')
+    return Fault(path + inner, what)
+
+
+def _struct_at(kind: type, inner: str) -> type:
+    """Return the struct that msgspec's path (``.endpoints[0]``) leads to."""
+    for step in re.findall(r"\.(\w+)", inner):
+        kind = next(_structs(get_type_hints(kind)[step]))
+    return kind
+
+
+def _structs(annotation: Any) -> Iterator[type]:
+    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _structs(part)
+
+
+def _choices(annotation: Any) -> list[str]:
+    if get_origin(annotation) is Literal:
+        return list(get_args(annotation))
+    if get_origin(annotation) in {Union, types.UnionType}:
+        return [choice for part in get_args(annotation) for choice in _choices(part)]
+    return []

@@ -1,0 +1,68 @@
+"""How Redis is reached: URL, time limits, and its errors told as ours."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as NoConnection
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as NoAnswer
+from redis.maint_notifications import MaintNotificationsConfig
+
+from sidecar.errors import StoreError, StoreUnreachable
+
+SCHEMES = ("redis", "rediss", "unix")
+LATER = ("redis+sentinel", "redis+cluster")
+
+CONNECT_SECONDS = 2.0
+ANSWER_SECONDS = 5.0
+
+
+def connect(url: str) -> Redis:
+    """Return a client for ``url``; it connects on first use.
+
+    Raises StoreError when the URL is wrong, naming the legal schemes.
+    """
+    scheme = url.partition("://")[0]
+    legal = ", ".join(f"{name}://" for name in SCHEMES)
+    if scheme in LATER:
+        raise StoreError(f"{scheme}:// is not supported yet; legal: {legal}")
+    if scheme not in SCHEMES:
+        raise StoreError(f"{place(url)} is not the URL of a Redis; legal: {legal}")
+    try:
+        return Redis.from_url(
+            url,
+            protocol=3,
+            client_name="pointsman",
+            socket_connect_timeout=CONNECT_SECONDS,
+            socket_timeout=ANSWER_SECONDS,
+            # The feed retries with a full reload; a silent retry here could repeat a write.
+            retry=Retry(NoBackoff(), 0),
+            maint_notifications_config=MaintNotificationsConfig(enabled=False),
+        )
+    except (ValueError, TypeError) as error:
+        raise StoreError(f"{place(url)}: {error}") from None
+
+
+def place(url: str) -> str:
+    """Return ``url`` without user, password and query, fit for logs."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+@contextmanager
+def redis_errors(where: str) -> Iterator[None]:
+    """Turn what redis-py raises into StoreUnreachable or StoreError.
+
+    ``ValueError``: a key holds what is not ours, such as a version that is no number.
+    ``RuntimeError``: what uvloop raises on a transport that was closed a moment ago.
+    """
+    try:
+        yield
+    except (NoConnection, NoAnswer, OSError, RuntimeError) as error:
+        raise StoreUnreachable(f"{where}: {error}") from error
+    except (RedisError, ValueError) as error:
+        raise StoreError(f"{where}: {error}") from error

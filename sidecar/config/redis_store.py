@@ -1,0 +1,216 @@
+"""The documents in Redis: read at once, written at once, watched, and with a history."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import msgspec
+from redis.exceptions import WatchError
+
+from sidecar.config.documents import KINDS, Digester, Documents
+from sidecar.config.redis_client import connect, place, redis_errors
+from sidecar.config.tracking import Changes, tracking
+from sidecar.errors import StoreConflict
+
+HISTORY_ENTRIES = 1000
+HISTORY_BYTES = 64 * 1024 * 1024
+"""Each entry holds the whole configuration: large ones leave room for fewer entries."""
+_PAGE = 20
+
+_RECORD = """
+local version = tonumber(redis.call('GET', KEYS[1]) or '0')
+if version ~= tonumber(ARGV[1]) or redis.call('GET', KEYS[2]) == ARGV[2] then return 0 end
+version = redis.call('INCR', KEYS[1])
+redis.call('SET', KEYS[2], ARGV[2])
+redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[3], '*', 'version', version, unpack(ARGV, 4))
+return version
+"""
+"""Compare and set: ARGV is the version that the documents were read at, their digest, the longest
+history, and the fields of its entry."""
+
+
+class Stamp(NamedTuple):
+    """Which version the store is at, and the digest of the documents of that version.
+
+    Documents edited by hand have another digest until somebody records them.
+    """
+
+    version: int
+    digest: str | None
+
+
+class Stored(NamedTuple):
+    """What the store held at one moment."""
+
+    documents: Documents
+    version: int
+    digest: str | None
+
+
+class Change(NamedTuple):
+    """An entry of the history. ``when`` is ISO 8601 in UTC."""
+
+    version: int
+    when: str
+    who: str
+    what: str
+
+
+class RedisStore:
+    """A store of documents below one prefix.
+
+    Every method raises StoreUnreachable when Redis does not answer, StoreError when it refuses.
+    """
+
+    def __init__(self, url: str, prefix: str = "pointsman:") -> None:
+        self._redis: Any = connect(url)
+        self._where = place(url)
+        self.prefix = prefix
+        self._version, self._digest = f"{prefix}version", f"{prefix}digest"
+        self._history = f"{prefix}history"
+        self._hashes = [f"{prefix}{kind}" for kind in KINDS]
+        self._record = self._redis.register_script(_RECORD)
+
+    @property
+    def version_key(self) -> str:
+        """The key of the version, as ``changes`` reports it."""
+        return self._version
+
+    async def load(self) -> Stored:
+        """Return all documents and their version, as of one moment."""
+        with redis_errors(self._where):
+            async with self._redis.pipeline(transaction=True) as pipe:
+                pipe.mget(self._version, self._digest)
+                for key in self._hashes:
+                    pipe.hgetall(key)
+                stamp, *hashes = await pipe.execute()
+            return Stored(Documents(*map(_texts, hashes)), *_stamp(stamp))
+
+    async def stamp(self) -> Stamp:
+        """Return version and digest only."""
+        with redis_errors(self._where):
+            return _stamp(await self._redis.mget(self._version, self._digest))
+
+    def changes(self) -> AbstractAsyncContextManager[Changes]:
+        """Open a connection on which Redis announces every write to documents or version."""
+        return tracking(self._redis, [*self._hashes, self._version], self._where)
+
+    async def apply(
+        self, documents: Documents, *, based_on: Stored | int | None, who: str, what: str
+    ) -> int:
+        """Replace all documents at once and return the new version.
+
+        ``based_on``: what was read before the change was made, or just its version. Raises
+        StoreConflict when the store is not at that version any more; given all that was read,
+        also when somebody edited by hand since. ``None``: whatever is there now.
+        """
+        keys = [self._version, self._digest, *self._hashes]
+        entry = await asyncio.to_thread(_entry, documents, who, what)
+        with redis_errors(self._where):
+            async with self._redis.pipeline(transaction=True) as pipe:
+                await pipe.watch(*keys)
+                stored = await self.load()
+                _check_base(stored, based_on)
+                pipe.multi()
+                self._queue(pipe, stored, documents, entry)
+                try:
+                    await pipe.execute()
+                except WatchError:
+                    raise StoreConflict("somebody else wrote at the same time") from None
+                return stored.version + 1
+
+    async def record(self, stored: Stored, digest: str, *, who: str, what: str) -> int | None:
+        """Give documents that were edited by hand a version and an entry in the history.
+
+        Any number of nodes may call this for the same edit: one succeeds and gets the new version,
+        the others get ``None``, and so does everybody whose documents are outdated.
+        """
+        entry = await asyncio.to_thread(_entry, stored.documents, who, what)
+        fields = [part for pair in entry.items() for part in pair]
+        arguments = [stored.version, digest, _entries(entry), *fields]
+        with redis_errors(self._where):
+            version = await self._record(
+                keys=[self._version, self._digest, self._history], args=arguments
+            )
+            return int(version) or None
+
+    async def history(self, count: int) -> list[Change]:
+        """Return the last ``count`` changes, newest first."""
+        with redis_errors(self._where):
+            entries = await self._redis.xrevrange(self._history, count=count)
+            return [
+                Change(
+                    int(fields[b"version"]), *(_text(fields, n) for n in ("when", "who", "what"))
+                )
+                for _, fields in entries
+            ]
+
+    async def version_at(self, version: int) -> Documents | None:
+        """Return the documents of a version, or ``None`` when the history has it no more."""
+        last = "+"
+        with redis_errors(self._where):
+            while entries := await self._redis.xrevrange(self._history, max=last, count=_PAGE):
+                for _, fields in entries:
+                    if int(fields[b"version"]) == version:
+                        return Documents.parse(fields[b"config"])
+                last = f"({entries[-1][0].decode()}"
+        return None
+
+    async def write_status(self, node: str, status: Mapping[str, Any], ttl: float) -> None:
+        """Tell what ``node`` runs, for ``ttl`` seconds, under the key ``status:<node>``."""
+        with redis_errors(self._where):
+            text = msgspec.json.encode(status)
+            await self._redis.set(f"{self.prefix}status:{node}", text, px=int(ttl * 1000))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._redis.aclose()
+
+    def _queue(self, pipe: Any, stored: Stored, new: Documents, entry: dict[str, Any]) -> None:
+        """Queue the writes that turn what is stored into ``new``; the rest is left untouched."""
+        for key, (kind, old) in zip(self._hashes, stored.documents.by_kind(), strict=True):
+            texts = getattr(new, kind)
+            if gone := [name for name in old if name not in texts]:
+                pipe.hdel(key, *gone)
+            if changed := {name: text for name, text in texts.items() if old.get(name) != text}:
+                pipe.hset(key, mapping=changed)
+        pipe.set(self._version, stored.version + 1)
+        pipe.set(self._digest, Digester()(new))
+        entry |= {"version": stored.version + 1}
+        pipe.xadd(self._history, entry, maxlen=_entries(entry), approximate=True)
+
+
+def _check_base(stored: Stored, based_on: Stored | int | None) -> None:
+    if based_on is None:
+        return
+    version = based_on if isinstance(based_on, int) else based_on.version
+    if stored.version != version:
+        raise StoreConflict(f"the store is at version {stored.version}, not {version} any more")
+    if isinstance(based_on, Stored) and stored.documents != based_on.documents:
+        raise StoreConflict(f"somebody edited version {version} by hand since")
+
+
+def _stamp(values: Sequence[bytes | None]) -> Stamp:
+    version, digest = values
+    return Stamp(int(version or 0), digest.decode() if digest else None)
+
+
+def _texts(fields: Mapping[bytes, bytes]) -> dict[str, bytes]:
+    """A name that is no UTF-8 is escaped, so that a fault can name it."""
+    return {name.decode(errors="backslashreplace"): text for name, text in fields.items()}
+
+
+def _entry(documents: Documents, who: str, what: str) -> dict[str, Any]:
+    when = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return {"who": who, "when": when, "what": what, "config": documents.to_json()}
+
+
+def _entries(entry: Mapping[str, Any]) -> int:
+    """Return how many entries like this one the history may have."""
+    return max(10, min(HISTORY_ENTRIES, HISTORY_BYTES // len(entry["config"])))
+
+
+def _text(fields: Mapping[bytes, bytes], name: str) -> str:
+    return fields[name.encode()].decode(errors="replace")
