@@ -162,7 +162,7 @@ class Metrics:
         self._decisions.prepare((NONE, NONE, name, "fail_open") for name in ("", *default))
         self._decisions.prepare([(NONE, NONE, "", "rejected")])
         self._errors.prepare((code,) for code in _KNOWN_CODES)
-        attempts = ((name, code) for name in self._configured for code in _USUAL_CODES)
+        attempts = ((name, code) for code in _USUAL_CODES for name in self._configured)
         self._attempts.prepare(islice(attempts, _PREPARED))
         self._cost.prepare((name,) for name in islice(self._configured, _PREPARED))
         self._decisions.prepare(islice(_possible_decisions(reached), _PREPARED))

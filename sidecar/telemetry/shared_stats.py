@@ -115,7 +115,7 @@ class SharedStats:
             return
         if sums:
             self._sent = (revision, self._clock())
-        self._take([part.decode() if isinstance(part, bytes) else part for part in answer])
+        self._take(answer)
         self._set_up(up=True)
 
     def merged(self) -> dict[str, dict[Window, Sums]]:
@@ -136,12 +136,13 @@ class SharedStats:
             return b""
         return _ENCODER.encode({"backends": self._own()})
 
-    def _take(self, answer: list[str]) -> None:
-        self._redis_time = (answer[0], self._clock())
-        for node, text in zip(answer[1::2], answer[2::2], strict=True):
+    def _take(self, answer: list[bytes | str]) -> None:
+        self._redis_time = (_text(answer[0]), self._clock())
+        for field, value in zip(answer[1::2], answer[2::2], strict=True):
+            node = _text(field)
             try:
-                entry = _DECODER.decode(text)
-            except msgspec.DecodeError:
+                entry = _DECODER.decode(value)
+            except (msgspec.DecodeError, UnicodeDecodeError):
                 _log.debug("stats_entry_ignored", node=node)
                 continue
             if node != self._node:
@@ -150,7 +151,7 @@ class SharedStats:
                 self._before = _only_totals(entry)
         if self._before is None:
             self._before = {}
-        oldest = float(answer[0]) - DAY
+        oldest = float(self._redis_time[0]) - DAY
         self._others = {n: each for n, each in self._others.items() if each.updated > oldest}
 
     def _set_up(self, *, up: bool, why: str = "") -> None:
@@ -159,6 +160,11 @@ class SharedStats:
         if self.up and not up:
             _log.warning("stats_not_shared", node=self._node, why=why)
         self.up = up
+
+
+def _text(answer: bytes | str) -> str:
+    """Return text, whether the client decodes answers or not."""
+    return answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
 
 
 def _only_totals(entry: _Entry) -> dict[str, dict[Window, Sums]]:
