@@ -78,11 +78,11 @@ class GenAi:
         """Take models and providers from these backends."""
         self._backends = backends
         self._labels.clear()
-        dropped_providers = self._providers.use(each.provider for each in backends.values())
-        dropped_models = self._models.use(each.model for each in backends.values())
-        for series in (self._tokens, self._duration, self._ttft, self._tpot):
-            series.refresh(self._providers, dropped_providers)
-            series.refresh(self._models, dropped_models)
+        providers = self._providers.use(each.provider for each in backends.values())
+        models = self._models.use(each.model for each in backends.values())
+        for names, (changed, dropped) in ((self._providers, providers), (self._models, models)):
+            for series in (self._tokens, self._duration, self._ttft, self._tpot) if changed else ():
+                series.refresh(names, dropped)
 
     def observe(self, outcome: Outcome) -> None:
         """Record one request. What was not counted or timed is left out, not guessed."""

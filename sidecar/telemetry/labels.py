@@ -37,8 +37,12 @@ class Names:
             return name
         return OTHER
 
-    def use(self, names: Iterable[str]) -> list[str]:
-        """Take in the names that exist now; returns those whose place was given away."""
+    def use(self, names: Iterable[str]) -> tuple[bool, list[str]]:
+        """Take in the names that exist now.
+
+        Returns whether anything changed, and the names whose place was given away.
+        """
+        before = len(self._known)
         current = dict.fromkeys(names)
         stale = [n for n in self._known if n not in current and n not in self._always]
         dropped: list[str] = []
@@ -49,7 +53,7 @@ class Names:
                 dropped.append(stale[len(dropped)])
                 del self._known[dropped[-1]]
             self._known[name] = None
-        return dropped
+        return bool(dropped) or len(self._known) != before, dropped
 
     @property
     def _has_room(self) -> bool:
@@ -124,16 +128,25 @@ def reach(router: Router) -> Reach:
     return Reach(tuple(dict.fromkeys(_trails(router, ""))), tuple(backends))
 
 
-def reach_by_route(routes: Iterable[Route]) -> dict[str, Reach]:
-    """Return what each route can come to; routers that many routes share are walked once."""
-    walked: dict[int, Reach] = {}
-    found = {}
-    for route in routes:
-        known = walked.get(id(route.router))
-        if known is None:
-            known = walked[id(route.router)] = reach(route.router)
-        found[route.name] = known
-    return found
+class Reaches:
+    """Remembers what routers reach: most of them are the same objects after an edit."""
+
+    def __init__(self) -> None:
+        self._walked: dict[int, tuple[Router, Reach]] = {}
+
+    def by_route(self, routes: Iterable[Route]) -> dict[str, Reach]:
+        """Return what each route can come to."""
+        walked: dict[int, tuple[Router, Reach]] = {}
+        found = {}
+        for route in routes:
+            router = route.router
+            known = walked.get(id(router)) or self._walked.get(id(router))
+            if known is None:
+                known = (router, reach(router))
+            walked[id(router)] = known
+            found[route.name] = known[1]
+        self._walked = walked
+        return found
 
 
 def _trails(router: Router, above: str) -> Iterator[str]:

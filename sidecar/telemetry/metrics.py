@@ -18,11 +18,11 @@ from sidecar.telemetry.gen_ai import GenAi
 from sidecar.telemetry.labels import (
     Names,
     Reach,
+    Reaches,
     Series,
     counter,
     histogram,
     reach,
-    reach_by_route,
 )
 from sidecar.telemetry.outcome import FailedAttempt, Outcome, cost_usd
 
@@ -64,6 +64,7 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self._configured: Mapping[str, Backend] = {}
+        self._reaches = Reaches()
         self._series: list[Series[Counter] | Series[Histogram]] = []
         self._backends = backend = Names("")
         self._routes = route = Names(NONE, INLINE, STORED, NAMED, DEFAULT)
@@ -94,7 +95,7 @@ class Metrics:
     def use(self, snapshot: Snapshot) -> None:
         """Take names and prices from ``snapshot``; what can be counted by them starts at 0."""
         self._configured = snapshot.backends
-        reached = reach_by_route(snapshot.route_list)
+        reached = self._reaches.by_route(snapshot.route_list)
         routers = [reach(router) for router in snapshot.routers.values()]
         if snapshot.default is not None:
             reached[DEFAULT] = reach(snapshot.default)
@@ -152,8 +153,8 @@ class Metrics:
         return series
 
     def _refresh(self, names: Names, current: Iterable[str]) -> None:
-        dropped = names.use(current)
-        for series in self._series:
+        changed, dropped = names.use(current)
+        for series in self._series if changed else ():
             series.refresh(names, dropped)
 
     def _prepare(self, reached: Mapping[str, Reach]) -> None:
