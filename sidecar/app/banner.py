@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from rich.console import Console
-from rich.table import Table
 
 from sidecar.settings import Settings
 
@@ -18,14 +17,15 @@ def show(settings: Settings, pids: Mapping[str, int]) -> None:
     """Print addresses, processes, a request to paste and a rule to try."""
     console = Console(soft_wrap=True, highlight=False)
     console.print("\n[bold green]Pointsman is up.[/] Ctrl-C stops everything.\n")
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_row("clients", f"http://{settings.listen}/v1   (base_url of any OpenAI client)")
-    table.add_row("metrics", f"http://{settings.admin}/metrics   /readyz   /healthz")
-    table.add_row("Envoy's admin", f"http://{settings.envoy_admin}")
-    table.add_row("rules", settings.store_url())
-    table.add_row("processes", "  ".join(f"{name} {pid}" for name, pid in pids.items()))
-    table.add_row("logs", str(settings.run_folder()))
-    console.print(table)
+    rows = {}
+    rows["clients"] = f"http://{settings.listen}/v1   (base_url of any OpenAI client)"
+    rows["metrics"] = f"http://{settings.admin}/metrics   /readyz   /healthz"
+    rows["Envoy's admin"] = f"http://{settings.envoy_admin}"
+    rows["rules"] = settings.store_url()
+    rows["processes"] = "  ".join(f"{name} {pid}" for name, pid in pids.items())
+    rows["logs"] = str(settings.run_folder())
+    for name, value in rows.items():
+        console.print(f"[dim]{name:<15}[/]{value}")
     console.print("\nAsk something:\n", style="bold")
     console.print(_CURL.format(listen=settings.listen), markup=False)
     console.print("\nChange a rule; the next answer follows it:\n", style="bold")

@@ -1,6 +1,7 @@
 """The control process: Envoy's access log and resources, shared statistics, HTTP, the workers."""
 
 import asyncio
+import os
 import signal
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,6 +39,8 @@ _log = structlog.get_logger()
 def run(settings: Settings) -> None:
     """Run control and its workers until SIGTERM or SIGINT."""
     settings = settings.with_run_dir()
+    # gRPC would complain at each start of a worker; a child that execs shares nothing with it.
+    os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
     setproctitle.setproctitle("pointsman: control")
     logs.configure(settings, "control")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

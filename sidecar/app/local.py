@@ -121,7 +121,8 @@ def envoy_command(folder: Path) -> list[str | Path]:
     """
     return [
         find_envoy(), "--config-path", folder / BOOTSTRAP, "--disable-hot-restart",
-        "--log-level", "warning", "--log-format", "%Y-%m-%dT%T.%e %l %n %v",
+        "--log-level", "warning",
+        "--component-log-level", "misc:error", "--log-format", "%Y-%m-%dT%T.%e %l %n %v",
     ]  # fmt: skip
 
 

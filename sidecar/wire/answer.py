@@ -93,7 +93,11 @@ class Answers:
 def _write_patch(space: Struct, splices: Sequence[Sequence[Splice]]) -> None:
     attempts = space.fields["attempts"].list_value.values
     for attempt in splices:
-        flat = attempts.add().list_value.values
+        # Without this an attempt that changes nothing would be a Value of no kind at all, and
+        # Envoy's Lua filter aborts the whole process on one.
+        listed = attempts.add().list_value
+        listed.SetInParent()
+        flat = listed.values
         for offset, length, text in attempt:
             flat.add().number_value = offset
             flat.add().number_value = length

@@ -135,6 +135,17 @@ async def test_with_headers_the_answer_rewrites_body_and_headers_itself(call):
     assert metadata(reply)["pointsman.decision"]["route"] == "gold"
 
 
+async def test_an_attempt_that_changes_nothing_is_an_empty_list_on_the_wire(call):
+    (reply,) = await call(body_only(b'{"model":"model-b"}'))
+
+    (attempt,) = (
+        reply.dynamic_metadata.fields["pointsman.patch"]
+        .struct_value.fields["attempts"]
+        .list_value.values
+    )
+    assert attempt.WhichOneof("kind") == "list_value", "a Value of no kind aborts Envoy"
+
+
 async def test_a_request_without_a_body_is_let_through(call):
     (reply,) = await call(headers_first(path="/v1/models", end=True))
 
