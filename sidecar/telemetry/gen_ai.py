@@ -93,9 +93,13 @@ class GenAi:
         if labels is None:
             labels = self._labels_of(outcome.backend, operation)
         self._duration.of(*labels, error_type(outcome)).observe(outcome.duration_s)
-        for kind, count in zip(_TOKEN_TYPES, outcome.tokens, strict=False):
-            if count is not None:
-                self._tokens.of(*labels, kind).observe(count)
+        tokens = outcome.tokens
+        if tokens.input is not None:
+            self._tokens.of(*labels, "input").observe(tokens.input)
+        if tokens.output is not None:
+            self._tokens.of(*labels, "output").observe(tokens.output)
+        if tokens.cached:
+            self._tokens.of(*labels, "cached_input").observe(tokens.cached)
         if outcome.stream and outcome.ttft_s is not None and outcome.status < 400:
             self._ttft.of(*labels).observe(outcome.ttft_s)
             per_token = time_per_output_token(outcome)

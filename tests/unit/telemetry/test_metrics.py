@@ -118,6 +118,14 @@ class TestTokens:
             assert value(metrics, "gen_ai_client_token_usage_sum", **labels) == count
             assert value(metrics, "gen_ai_client_token_usage_count", **labels) == 1
 
+    @pytest.mark.parametrize("cached", [None, 0])
+    def test_no_cache_hit_is_no_value(self, metrics, cached):
+        metrics.outcome(Outcome(**ANSWER | {"tokens": Usage(10, 0, cached)}))
+
+        for kind, count in (("input", 1), ("output", 1), ("cached_input", None)):
+            labels = SMALL_CHAT | {"gen_ai_token_type": kind}
+            assert value(metrics, "gen_ai_client_token_usage_count", **labels) == count
+
     def test_cost(self, metrics):
         metrics.outcome(Outcome(**ANSWER | {"tokens": Usage(10, 5, 4)}))
         metrics.outcome(Outcome(**ANSWER | {"backend": "large"}))
