@@ -38,6 +38,8 @@ class Child:
 
     def start(self) -> None:
         """Start (again). The process gets a group of its own, so Ctrl-C reaches only us."""
+        if self._process is not None:
+            self._process.wait()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own command lines
                 self._command,

@@ -11,7 +11,7 @@ from sidecar import match
 from sidecar.config.base import Base, build_router, compile_base, compilers_for
 from sidecar.config.documents import KINDS, Digester, Documents, check_name
 from sidecar.config.faults import decode_object
-from sidecar.config.rules import Rule, compile_rule
+from sidecar.config.rules import Rule, compile_rule, decode_route
 from sidecar.errors import ConfigError, Fault
 from sidecar.model import BASE_HEADERS, Policy, Route, Router, Snapshot
 
@@ -52,12 +52,14 @@ def compile_snapshot(
     if faults:
         raise ConfigError(_in_order(faults))
     memo.base, memo.entries = base, entries
+    routes = tuple(one.route for one in entries.values() if one.route)
     return Snapshot(
         version=version,
         digest=memo.digest(documents),
         backends=base.backends,
         routers=base.routers,
-        routes=match.build_index([one.route for one in entries.values() if one.route]),
+        routes=match.build_index(routes),
+        route_list=routes,
         catalog=base.catalog,
         default=base.default,
         headers=_headers(base, entries.values()),
@@ -109,18 +111,19 @@ def _compile_route(name: str, text: bytes, base: Base, known: Rule | None) -> _E
         rule = compile_rule(name, text, base.flags, faults)
     headers: set[str] = set()
     try:
-        router = _router(rule.document.router, name, base, headers)
+        router = _router(decode_route(name, text).router, name, base, headers)
     except ConfigError as error:
         raise ConfigError([*faults, *error.faults]) from None
     if faults:
         raise ConfigError(faults)
-    if not rule.document.enabled:
+    if not rule.enabled:
         return _Entry(rule, base, None, frozenset())
-    order, condition = rule.document.order, rule.condition
+    condition = rule.condition
     if condition is None:
-        return _Entry(rule, base, Route(name, order, router), frozenset(headers))
-    route = Route(name, order, router, condition.matches, condition.models)
-    return _Entry(rule, base, route, condition.headers | headers)
+        return _Entry(rule, base, Route(name, rule.order, router), frozenset(headers))
+    route = Route(name, rule.order, router, condition.matches, condition.models)
+    read = condition.headers if headers <= condition.headers else condition.headers | headers
+    return _Entry(rule, base, route, read)
 
 
 def _router(given: str | dict[str, Any], name: str, base: Base, headers: set[str]) -> Router:

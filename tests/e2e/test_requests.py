@@ -7,6 +7,8 @@ import socket
 import httpx
 import pytest
 
+from tests.e2e.system import System
+
 pytestmark = pytest.mark.e2e
 
 CHAT = {"model": "any", "messages": [{"role": "user", "content": "hello"}]}
@@ -210,39 +212,38 @@ def test_answers_carry_the_headers_of_the_contract(system):
     assert headers["x-trace-id"] == headers["x-pointsman-decision"]
 
 
-class TestStrict:
-    """The same, with the gates shut."""
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory):
+    """A system with the gates shut and no default route."""
+    system = System(
+        tmp_path_factory.mktemp("strict"),
+        inline_routers="deny",
+        on_unknown_model="reject",
+        max_body_bytes=64 * 1024,
+    )
+    try:
+        system.start()
+        system.drop("routes", "default")
+        system.until(lambda: system.chat().status_code == 404, "no default route")
+        yield system
+    finally:
+        system.stop()
 
-    @pytest.fixture(scope="class")
-    def strict(self, tmp_path_factory):
-        from tests.e2e.system import System
 
-        system = System(
-            tmp_path_factory.mktemp("strict"),
-            inline_routers="deny",
-            on_unknown_model="reject",
-            max_body_bytes=64 * 1024,
-        )
-        try:
-            system.start()
-            system.drop("routes", "default")
-            system.until(lambda: system.chat().status_code == 404, "no default route")
-            yield system
-        finally:
-            system.stop()
+def test_a_router_in_the_request_is_forbidden(strict):
+    response = strict.chat(router={"type": "random", "targets": ["small"]})
 
-    def test_a_router_in_the_request_is_forbidden(self, strict):
-        response = strict.chat(router={"type": "random", "targets": ["small"]})
+    assert error_of(response) == (403, "router_forbidden", "router")
 
-        assert error_of(response) == (403, "router_forbidden", "router")
 
-    def test_an_unknown_model_is_refused(self, strict):
-        assert error_of(strict.chat(model="nobody")) == (404, "model_not_found", "model")
+def test_an_unknown_model_is_refused(strict):
+    assert error_of(strict.chat(model="nobody")) == (404, "model_not_found", "model")
 
-    def test_a_body_over_the_limit_is_refused_as_openai_would(self, strict):
-        status, code, _ = error_of(strict.chat("x" * 100_000, model="small"))
 
-        assert (status, code) == (413, "body_too_large")
-        strict.until(
-            lambda: strict.metric("pointsman_errors_total", code="body_too_large") >= 1, "count"
-        )
+def test_a_body_over_the_limit_is_refused_as_openai_would(strict):
+    status, code, _ = error_of(strict.chat("x" * 100_000, model="small"))
+
+    assert (status, code) == (413, "body_too_large")
+    strict.until(
+        lambda: strict.metric("pointsman_errors_total", code="body_too_large") >= 1, "count"
+    )

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -61,11 +62,6 @@ class Up:
 
 
 @pytest.fixture
-def redis_url(redis_url):
-    return redis_url
-
-
-@pytest.fixture
 def up(tmp_path, redis_url):
     made = []
 
@@ -104,7 +100,7 @@ def test_the_printed_curl_works_and_ctrl_c_ends_everything(up):
     assert len(pids) >= 5
     started.stop()
     assert started.process.returncode == 0
-    assert not [pid for pid in pids if os.path.exists(f"/proc/{pid}")]
+    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 
 
 def test_a_dead_demo_model_is_invisible_to_clients_of_a_fallback_route(up):

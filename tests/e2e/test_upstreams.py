@@ -41,7 +41,9 @@ def test_a_broken_model_is_routed_around(system, fault, stream):
         ),
         "the hop is counted",
     )
-    assert system.metric("pointsman_attempts_total", backend=broken) == 2  # the probe, the fault
+    system.until(
+        lambda: system.metric("pointsman_attempts_total", backend=broken) >= 1, "the attempt"
+    )
 
 
 def test_a_refused_connection_is_routed_around(system):
@@ -75,20 +77,11 @@ def test_a_stream_cut_after_its_first_byte_is_seen_as_cut(system):
     model = system.fresh_route(cut, "large")
     system.models["canary"].control(cut_after_tokens=2)
 
-    with (
-        pytest.raises(httpx.RemoteProtocolError),
-        system.http.stream(
-            "POST",
-            "/v1/chat/completions",
-            json={
-                "model": model,
-                "stream": True,
-                "messages": [{"role": "user", "content": "tell me a long story"}],
-            },
-        ) as response,
-    ):
+    body = {"model": model, "stream": True, "messages": [{"role": "user", "content": "a b c d"}]}
+    with system.http.stream("POST", "/v1/chat/completions", json=body) as response:
         assert response.status_code == 200
-        list(response.iter_lines())
+        with pytest.raises(httpx.RemoteProtocolError):
+            list(response.iter_lines())
 
     assert not system.models["large"].requests()
 
