@@ -45,6 +45,7 @@ def decide(
         config_version=snapshot.version,
         model=request.model,
         warnings=warnings,
+        hide_usage=rewrite.hides_usage(request),
     )
 
 

@@ -414,3 +414,5 @@ class Decision(NamedTuple):
     config_version: int
     model: str | None
     warnings: tuple[str, ...] = ()
+    hide_usage: bool = False
+    """Whether the stream's usage chunk is for us only, because the client did not ask for it."""

@@ -38,6 +38,17 @@ def patch(request: InferenceRequest, attempt: Attempt) -> tuple[Splice, ...]:
     return tuple(values)
 
 
+def hides_usage(request: InferenceRequest) -> bool:
+    """Return whether the client's stream has no usage chunk of its own wish.
+
+    `patch` asks for one nevertheless; the client must not see it, for it has no choices, and most
+    clients read ``chunk.choices[0]``.
+    """
+    if not request.stream or request.operation not in _WITH_STREAM_OPTIONS:
+        return False
+    return request.value(("stream_options", "include_usage")) is not True
+
+
 def apply(body: bytes, splices: Iterable[Splice]) -> bytes:
     """Return ``body`` with its splices, which are ascending and do not overlap."""
     pieces: list[bytes] = []

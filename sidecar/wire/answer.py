@@ -76,6 +76,8 @@ class Answers:
         fields["operation"].string_value = operation
         fields["probability"].string_value = f"{decision.plan.probability:.6g}"
         fields["us"].string_value = str(microseconds)
+        if decision.hide_usage:
+            fields["usage"].string_value = "hidden"
         if decision.warnings:
             fields["warnings"].string_value = ",".join(decision.warnings)
         return answer.SerializeToString() + self._chain(decision.plan.attempts)

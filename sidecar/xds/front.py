@@ -1,6 +1,7 @@
 """The listener for clients: what happens to a request around the router."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 from sidecar.model import BASE_HEADERS
@@ -12,6 +13,7 @@ from sidecar.xds.local_reply import local_reply
 from sidecar.xds.resources import (
     EXT_PROC,
     FILTERS_FILE,
+    RESOURCES_FOLDER,
     ROUTES,
     ROUTES_FILE,
     EnvoySettings,
@@ -62,7 +64,7 @@ def _manager(settings: EnvoySettings) -> dict[str, Any]:
         "local_reply_config": local_reply(settings.max_body_bytes),
         "rds": {
             "route_config_name": ROUTES,
-            "config_source": file_source(f"{settings.run_dir}/{ROUTES_FILE}"),
+            "config_source": file_source(settings.run_dir, RESOURCES_FOLDER, ROUTES_FILE),
         },
         "http_filters": _http_filters(settings),
     }
@@ -79,6 +81,7 @@ def _http_filters(settings: EnvoySettings) -> list[dict[str, Any]]:
             max_request_bytes=settings.max_body_bytes,
         ),
         _decision_headers(),
+        _hide_usage(),
         _token_usage(),
         extension(
             "envoy.filters.http.router",
@@ -94,7 +97,7 @@ def _decide(settings: EnvoySettings) -> dict[str, Any]:
     return {
         "name": EXT_PROC,
         "config_discovery": {
-            "config_source": file_source(f"{settings.run_dir}/{FILTERS_FILE}"),
+            "config_source": file_source(settings.run_dir, RESOURCES_FOLDER, FILTERS_FILE),
             "type_urls": [f"type.googleapis.com/{EXT_PROC_MESSAGE}"],
             "default_config": external_processor(BASE_HEADERS),
             "apply_default_config_without_warming": True,
@@ -119,6 +122,16 @@ def _decision_headers() -> dict[str, Any]:
             overwrite("x-pointsman-config-version", decision("version")),
             overwrite("x-pointsman-attempts", "%UPSTREAM_REQUEST_ATTEMPT_COUNT%"),
         ],
+    )
+
+
+def _hide_usage() -> dict[str, Any]:
+    """Return the filter that drops a stream's usage chunk; responses pass it after the counting."""
+    script = (Path(__file__).parent / "lua" / "usage.lua").read_text()
+    return extension(
+        "envoy.filters.http.lua",
+        "envoy.extensions.filters.http.lua.v3.Lua",
+        default_source_code={"inline_string": script},
     )
 
 

@@ -163,7 +163,7 @@ def test_a_base_path_replaces_v1_for_its_backend_only(system):
 def test_latency_routing_learns_who_is_faster(system):
     slow, quick = system.fresh_backend("canary"), system.fresh_backend("large")
     system.models["canary"].control(slow_first_token_ms=300)
-    model = system.fresh_route(slow, quick, type="latency", explore=0.0)
+    model = system.fresh_route(slow, quick, type="latency", explore=0.5)
     system.models["canary"].control(slow_first_token_ms=300)
 
     def learned():
@@ -273,3 +273,15 @@ def test_metrics_carry_the_counts(system):
     system.until(lambda: counts()[0] == decisions + 10, "ten decisions")
     assert counts()[1] == tokens + 20
     system.until(lambda: counts()[2] > cost, "the cost")
+
+
+@pytest.mark.parametrize(("asked", "seen"), [(None, 0), (False, 0), (True, 1)])
+def test_only_clients_that_ask_for_usage_see_its_chunk(system, asked, seen):
+    options = {} if asked is None else {"stream_options": {"include_usage": asked}}
+
+    response = system.chat(stream=True, **options)
+
+    chunks = [json.loads(line[6:]) for line in response.text.splitlines() if line[6:7] == "{"]
+    assert sum(not chunk["choices"] for chunk in chunks) == seen
+    assert response.text.rstrip().endswith("data: [DONE]")
+    assert system.last("small").json()["stream_options"] == {"include_usage": asked is not False}
