@@ -117,7 +117,7 @@ def _lua() -> dict[str, Any]:
 def _credential(backend: Backend, run_dir: str) -> dict[str, Any]:
     """Return the filter that adds the credential; without one, the upstream's own 401 comes."""
     header = backend.credential_header.lower()
-    source = file_source(f"{run_dir}/{SECRETS_FOLDER}/{secret_file(backend.name)}")
+    source = file_source(run_dir, SECRETS_FOLDER, secret_file(backend.name))
     return extension(
         "envoy.filters.http.credential_injector",
         "envoy.extensions.filters.http.credential_injector.v3.CredentialInjector",

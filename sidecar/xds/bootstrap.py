@@ -8,6 +8,7 @@ from sidecar.xds.resources import (
     ACCESS_LOG,
     CLUSTERS_FILE,
     EXT_PROC,
+    RESOURCES_FOLDER,
     EnvoySettings,
     extension,
     file_source,
@@ -26,10 +27,11 @@ def bootstrap(settings: EnvoySettings) -> dict[str, Any]:
         "envoy.bootstrap.internal_listener",
         "envoy.extensions.bootstrap.internal_listener.v3.InternalListener",
     )
+    cds = file_source(settings.run_dir, RESOURCES_FOLDER, CLUSTERS_FILE)
     return {
         "node": {"id": settings.node, "cluster": "pointsman"},
         "admin": {"address": socket_address(settings.admin_host, settings.admin_port)},
-        "dynamic_resources": {"cds_config": file_source(f"{settings.run_dir}/{CLUSTERS_FILE}")},
+        "dynamic_resources": {"cds_config": cds},
         "bootstrap_extensions": [internal_listeners],
         "static_resources": {
             "listeners": [front_listener(settings), limits_listener(settings)],

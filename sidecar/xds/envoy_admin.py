@@ -22,10 +22,14 @@ class AdminUnreachable(PointsmanError):
 
 
 class BackendHealth(NamedTuple):
-    """``healthy``: a real host takes traffic. ``in_flight``: requests on all of them."""
+    """``healthy``: a real host takes traffic. ``in_flight``: requests on all real hosts.
+
+    ``hosts``: how many there are; none while a name is not resolved.
+    """
 
     healthy: bool
     in_flight: int
+    hosts: int
 
 
 class EnvoyAdmin:
@@ -132,7 +136,8 @@ class _Clusters(msgspec.Struct):
 def _health(hosts: list[_Host]) -> BackendHealth:
     real = [host for host in hosts if _place(host) != UNREACHABLE]
     active = sum(int(s.value) for host in real for s in host.stats if s.name == "rq_active")
-    return BackendHealth(any(_takes_traffic(host.health_status) for host in real), active)
+    healthy = any(_takes_traffic(host.health_status) for host in real)
+    return BackendHealth(healthy, active, len(real))
 
 
 def _place(host: _Host) -> tuple[str, int]:

@@ -25,6 +25,10 @@ class ResourceFolder:
         self._written[name] = data
         return True
 
+    def has(self, name: str) -> bool:
+        """Return whether there is such a file."""
+        return self._current(name) is not None
+
     def keep_only(self, names: Collection[str]) -> None:
         """Remove all other files."""
         for path in self._folder.iterdir():

@@ -3,11 +3,11 @@
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from sidecar.model import LIMITED, Snapshot
+from sidecar.model import BASE_HEADERS, LIMITED, Snapshot
 from sidecar.xds.attempt import secret_file
 from sidecar.xds.clusters import clusters, credential_headers, usable
 from sidecar.xds.envoy_admin import AdminUnreachable, EnvoyAdmin
@@ -17,6 +17,7 @@ from sidecar.xds.resources import (
     CLUSTERS_FILE,
     EXT_PROC,
     FILTERS_FILE,
+    RESOURCES_FOLDER,
     ROUTES,
     ROUTES_FILE,
     SECRETS_FOLDER,
@@ -24,7 +25,7 @@ from sidecar.xds.resources import (
     digest,
     encode,
 )
-from sidecar.xds.routes import routes
+from sidecar.xds.routes import first_routes, routes
 from sidecar.xds.secrets import SecretMissing, read_secret, secret_text
 
 SETTLE_SECONDS = 0.1
@@ -69,7 +70,7 @@ class Publisher:
         self._linger = linger_seconds
         self._environ = environ
         self._admin = EnvoyAdmin(settings.admin_host, settings.admin_port)
-        self._files = ResourceFolder(Path(settings.run_dir))
+        self._files = ResourceFolder(Path(settings.run_dir) / RESOURCES_FOLDER)
         self._secrets = ResourceFolder(Path(settings.run_dir) / SECRETS_FOLDER)
         self._snapshot: Snapshot | None = None
         self._clusters: dict[str, dict[str, Any]] = {}
@@ -81,6 +82,7 @@ class Publisher:
         self._published = 0.0
         self._lock = asyncio.Lock()
         self._changed = asyncio.Event()
+        self._write_first_files()
 
     async def publish(self, snapshot: Snapshot) -> None:
         """Write what changed: secrets and clusters first, then the routes that name them.
@@ -106,8 +108,15 @@ class Publisher:
                 await asyncio.wait_for(self._changed.wait(), delay)
             except TimeoutError:
                 async with self._lock:
-                    await self._follow()
+                    await self._follow_safely()
             self._changed.clear()
+
+    async def _follow_safely(self) -> None:
+        """Follow; a full disk must not end the task."""
+        try:
+            await self._follow()
+        except OSError as error:
+            self.rejection = f"Envoy's resources cannot be written: {error}"
 
     async def _follow(self) -> None:
         if self._snapshot is None:
@@ -131,7 +140,7 @@ class Publisher:
         unknown = self._clusters.keys() - self._leaving.keys() - self._active
         if unknown:
             try:
-                self._active |= await self._admin.active_clusters(unknown)
+                self._active |= await self._found(unknown)
                 unknown -= self._active
             except AdminUnreachable:
                 unknown = set()
@@ -141,6 +150,22 @@ class Publisher:
             self.pending = pending
             self._on_pending(pending)
         return changed
+
+    async def _found(self, names: Collection[str]) -> frozenset[str]:
+        """Return which clusters can take requests.
+
+        A cluster of DNS names counts only with a host: the endpoint that refuses is there at
+        once, and Envoy does not wait for the names.
+        """
+        active = await self._admin.active_clusters(names)
+        if all(self._clusters[name]["type"] == "STATIC" for name in active):
+            return active
+        hosts = await self._admin.backends()
+        return frozenset(
+            name
+            for name in active
+            if self._clusters[name]["type"] == "STATIC" or (name in hosts and hosts[name].hosts)
+        )
 
     async def _compare_versions(self) -> None:
         """Report a file that Envoy has not taken at two looks in a row."""
@@ -195,6 +220,20 @@ class Publisher:
             self._secrets.write(secret_file(backend.name), secret_text(backend.name, text))
         self.warnings = tuple(warnings)
         self._secrets.keep_only({secret_file(name) for name in self._clusters})
+
+    def _write_first_files(self) -> None:
+        """Write what is not there: Envoy does not start without its files.
+
+        Those of an earlier life stay until the first snapshot, and Envoy serves on with them.
+        """
+        first = {
+            CLUSTERS_FILE: [],
+            ROUTES_FILE: [first_routes(self._settings)],
+            FILTERS_FILE: [filter_resource(BASE_HEADERS)],
+        }
+        for name, resources in first.items():
+            if not self._files.has(name):
+                self._write(name, resources)
 
     def _write_routes(self) -> None:
         self._write(ROUTES_FILE, [routes(self._live(), self._settings, self.pending)])

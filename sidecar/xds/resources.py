@@ -27,10 +27,14 @@ UNDECIDED = "undecided"
 UNREACHABLE = ("127.0.0.1", 9)
 """An address that refuses at once (port 9, discard)."""
 
+RESOURCES_FOLDER = "resources"
+SECRETS_FOLDER = "secrets"
+"""Below the run directory. Envoy wakes for every write in a folder that it watches, its own log
+included, so nothing else is written there."""
+
 CLUSTERS_FILE = "clusters.json"
 ROUTES_FILE = "routes.json"
 FILTERS_FILE = "filters.json"
-SECRETS_FOLDER = "secrets"
 
 _CA_FILES = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Alpine
@@ -74,9 +78,9 @@ def seconds(value: float) -> str:
     return f"{max(value, 0.001):.9f}".rstrip("0").rstrip(".") + "s"
 
 
-def file_source(path: str) -> dict[str, Any]:
-    """Return a config source: Envoy reads ``path`` again each time a rename replaces it."""
-    return {"path_config_source": {"path": path}, "resource_api_version": "V3"}
+def file_source(*path: str) -> dict[str, Any]:
+    """Return a config source: Envoy reads the file again each time a rename replaces it."""
+    return {"path_config_source": {"path": "/".join(path)}, "resource_api_version": "V3"}
 
 
 def socket_address(host: str, port: int) -> dict[str, Any]:

@@ -46,24 +46,28 @@ def routes(
     ``unready``: backends that Envoy does not have yet; an unknown cluster would end the chain.
     """
     models = _models_body(snapshot)
+    listed = _answered("models", {"path": "/v1/models", "headers": [_GET]}, 200, models)
+    forwarded = _forwarded_routes(default_chain(snapshot, unready))
+    return _configuration(settings, [listed, *_refused_routes(), *forwarded]) | {
+        "max_direct_response_body_size_bytes": max(4096, len(models.encode()))
+    }
+
+
+def first_routes(settings: EnvoySettings) -> dict[str, Any]:
+    """Return the route configuration of an Envoy that starts before there are rules."""
+    return _configuration(settings, _forwarded_routes([]))
+
+
+def _configuration(settings: EnvoySettings, entries: list[dict[str, Any]]) -> dict[str, Any]:
     host = {
         "name": ROUTES,
         "domains": ["*"],
         "include_request_attempt_count": True,
         # Room for what the splices add to a body of the largest size.
         "request_body_buffer_limit": settings.max_body_bytes + 1024 * 1024,
-        "routes": [
-            _answered("models", {"path": "/v1/models", "headers": [_GET]}, 200, models),
-            *_refused_routes(),
-            *_forwarded_routes(default_chain(snapshot, unready)),
-        ],
+        "routes": entries,
     }
-    return typed(
-        "envoy.config.route.v3.RouteConfiguration",
-        name=ROUTES,
-        max_direct_response_body_size_bytes=max(4096, len(models.encode())),
-        virtual_hosts=[host],
-    )
+    return typed("envoy.config.route.v3.RouteConfiguration", name=ROUTES, virtual_hosts=[host])
 
 
 def _models_body(snapshot: Snapshot) -> str:

@@ -87,9 +87,7 @@ class Gateway:
         _value: BaseException | None,
         _: TracebackType | None,
     ) -> None:
-        if self._envoy is not None:
-            self._envoy.kill()
-            self._envoy.wait()
+        self.kill_envoy()
         for upstream in self._upstreams:
             await upstream.stop()
         await self.sidecar.stop()
@@ -101,13 +99,24 @@ class Gateway:
     async def serve(self, *backends: Backend, **fields: Any) -> None:
         """Publish, then start Envoy and wait until it is ready and sees the worker."""
         await self.publisher.publish(snapshot(*backends, **fields))
+        self.start_envoy()
+        await self.ready()
+
+    def start_envoy(self, **extra: Any) -> None:
         config = self.run_dir / "envoy.json"
-        config.write_bytes(msgspec.json.encode(bootstrap(self.settings)))
+        config.write_bytes(msgspec.json.encode(bootstrap(self.settings) | extra))
         options = ["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"]
-        with (self.run_dir / "envoy.log").open("wb") as log:
+        with (self.run_dir / "envoy.log").open("ab") as log:
             self._envoy = subprocess.Popen(
                 [find_envoy(), "--config-path", config, *options], stdout=log, stderr=log
             )
+
+    def kill_envoy(self) -> None:
+        if self._envoy is not None:
+            self._envoy.kill()
+            self._envoy.wait()
+
+    async def ready(self) -> None:
         await eventually(self._ready)
 
     async def _ready(self) -> bool:

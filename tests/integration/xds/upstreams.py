@@ -30,10 +30,9 @@ def answers(status: int = 200, body: bytes = b'{"ok":true}', **headers: str) -> 
     return respond
 
 
-async def hangs(_: Received, writer: asyncio.StreamWriter) -> None:
-    """Say nothing until the caller goes away."""
-    while not writer.is_closing():
-        await asyncio.sleep(0.01)
+async def hangs(_: Received, _writer: asyncio.StreamWriter) -> None:
+    """Say nothing until the test ends."""
+    await asyncio.Event().wait()
 
 
 async def resets(_: Received, writer: asyncio.StreamWriter) -> None:
