@@ -18,6 +18,13 @@ from bench.env import Benchmark, Env
 from bench.table import Row
 
 BENCHMARKS = {
+    "throughput": "bench.throughput:bench_throughput",
+    "latency": "bench.latency:bench_latency",
+    "decide": "bench.decide:bench_decide",
+    "body": "bench.body:bench_body",
+    "edits": "bench.edits:bench_edits",
+    "memory": "bench.memory:bench_memory",
+    "streaming": "bench.streaming:bench_streaming",
     "client": "bench.client:bench_client",
 }
 """Name → module:function, in the order of the table."""

@@ -22,23 +22,30 @@ class Row(NamedTuple):
     verdict: str = ""
 
     @classmethod
-    def at_most(cls, what: str, value: float, limit: float, unit: str = "") -> Self:
+    def at_most(
+        cls, what: str, value: float, limit: float, unit: str = "", *, note: str = ""
+    ) -> Self:
         """Return a row that is reached when ``value`` is not above ``limit``; both in ``unit``."""
-        return cls(what, _text(value, unit), f"≤ {_text(limit, unit)}", _verdict(value <= limit))
+        measured, reach = shown(value, unit, note), f"≤ {shown(limit, unit)}"
+        return cls(what, measured, reach, _verdict(value <= limit))
 
     @classmethod
-    def at_least(cls, what: str, value: float, limit: float, unit: str = "") -> Self:
+    def at_least(
+        cls, what: str, value: float, limit: float, unit: str = "", *, note: str = ""
+    ) -> Self:
         """Return a row that is reached when ``value`` is not below ``limit``; both in ``unit``."""
-        return cls(what, _text(value, unit), f"≥ {_text(limit, unit)}", _verdict(value >= limit))
+        measured, reach = shown(value, unit, note), f"≥ {shown(limit, unit)}"
+        return cls(what, measured, reach, _verdict(value >= limit))
 
 
 def _verdict(reached: bool) -> str:
     return REACHED if reached else MISSED
 
 
-def _text(value: float, unit: str) -> str:
+def shown(value: float, unit: str = "", note: str = "") -> str:
+    """Return a figure with three digits or more, its unit, and a note in brackets."""
     digits = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-    return f"{digits} {unit}".strip()
+    return " ".join(part for part in (digits, unit, note and f"({note})") if part)
 
 
 def aligned(rows: Sequence[Row]) -> str:

@@ -82,12 +82,11 @@ class Local:
             Child("sidecar", command, self._folder, environment), lambda: responds(ready)
         )
 
-    def start_envoy(self) -> Child:
-        """Start Envoy on the bootstrap that the sidecar has written."""
+    def start_envoy(self, *arguments: str) -> Child:
+        """Start Envoy on the bootstrap that the sidecar has written, with further arguments."""
         ready = f"http://{self.settings.envoy_admin}/ready"
-        return self.start(
-            Child("envoy", envoy_command(self._folder), self._folder), lambda: responds(ready)
-        )
+        command = [*envoy_command(self._folder), *arguments]
+        return self.start(Child("envoy", command, self._folder), lambda: responds(ready))
 
     def restart_dead(self, stop: threading.Event) -> None:
         """Start again what has ended, after a moment; ``stop`` cuts that moment short."""

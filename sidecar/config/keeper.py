@@ -56,8 +56,10 @@ class Keeper:
             with suppress(StoreError):  # the feed has noticed it as well, and says so
                 await self._store.write_status(self._node, status, 3 * STATUS_SECONDS)
             await asyncio.sleep(NEWS_GAP_SECONDS)
+            # Not wait_for: before Python 3.12 it loses a cancellation that meets the news.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.news.wait(), STATUS_SECONDS)
+                async with asyncio.timeout(STATUS_SECONDS):
+                    await self.news.wait()
 
     async def _save(self, digest: str | None, version: int) -> None:
         documents = self.documents

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -43,14 +42,15 @@ def connect(url: str) -> Redis:
             retry=Retry(NoBackoff(), 0),
             maint_notifications_config=MaintNotificationsConfig(enabled=False),
         )
-    except (ValueError, TypeError) as error:
-        raise StoreError(f"{place(url)}: {error}") from None
+    except (ValueError, TypeError):
+        # What redis-py says quotes a piece of the URL, and that may be of the password.
+        raise StoreError(f"{place(url)}: the port or an option in the URL is wrong") from None
 
 
 def place(url: str) -> str:
     """Return ``url`` without user, password and query, fit for logs."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    scheme, slashes, rest = url.partition("://")
+    return f"{scheme}{slashes}{rest.rpartition('@')[2].partition('?')[0]}" if slashes else "…"
 
 
 @contextmanager

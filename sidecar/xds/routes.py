@@ -23,8 +23,11 @@ from sidecar.xds.resources import (
 
 DEFAULT_CHAIN_LENGTH = 3
 
-RETRIABLE_STATUS_CODES = [401, 403, 404, 408, 425, 429]
-"""Besides 5xx. Credentials and model names are ours, so another target could still answer."""
+PASSING_STATUS_CODES = [408, 425, 429]
+"""Statuses of 4xx that say nothing about the request: another backend may answer it."""
+
+RETRIABLE_STATUS_CODES = [401, 403, 404, *PASSING_STATUS_CODES]
+"""Of a decided request, credential and model name are ours as well, so these are our faults."""
 
 _LLM_PROTOCOLS = {"responses": "OPENAI_RESPONSES", "messages": "ANTHROPIC_MESSAGES"}
 _POST = {"name": ":method", "string_match": {"exact": "POST"}}
@@ -109,8 +112,9 @@ def _forwarded_routes(chain: Sequence[Backend]) -> list[dict[str, Any]]:
     if not chain:
         error = NoCandidate("There is no backend that could answer.")
         return [_answered("refused", {"prefix": "/"}, error.status, error_body(error))]
-    action = _action(chain)
-    return [*(_decided(*each, action) for each in OPERATIONS.items()), _undecided(action)]
+    decided = _action(chain, RETRIABLE_STATUS_CODES)
+    undecided = _action(chain, PASSING_STATUS_CODES)
+    return [*(_decided(*each, decided) for each in OPERATIONS.items()), _undecided(undecided)]
 
 
 def _decided(path: str, operation: str, action: dict[str, Any]) -> dict[str, Any]:
@@ -146,7 +150,7 @@ def _undecided(action: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _action(chain: Sequence[Backend]) -> dict[str, Any]:
+def _action(chain: Sequence[Backend], retriable: Sequence[int]) -> dict[str, Any]:
     """Return the action that walks the decision's plan, and without a decision ``chain``."""
     longest = max(each.timeout_seconds for each in chain)
     plan = extension(
@@ -164,7 +168,7 @@ def _action(chain: Sequence[Backend]) -> dict[str, Any]:
         "inline_cluster_specifier_plugin": {"extension": plan},
         "retry_policy": {
             "retry_on": "5xx,reset,connect-failure,retriable-status-codes",
-            "retriable_status_codes": RETRIABLE_STATUS_CODES,
+            "retriable_status_codes": retriable,
             "num_retries": len(chain) - 1,
             "per_try_timeout": seconds(longest),
             "retry_back_off": {"base_interval": "0.001s", "max_interval": "0.002s"},
