@@ -1,6 +1,7 @@
 """`pointsman up`: Redis, demo models, the sidecar and Envoy on this machine, started and ended."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -18,6 +19,7 @@ from sidecar.app.child import Child, find_envoy, find_redis
 from sidecar.app.envoy import BOOTSTRAP
 from sidecar.errors import PointsmanError
 from sidecar.settings import EMBEDDED_REDIS, Address, Settings
+from sidecar.xds.resources import EXT_PROC
 
 START_SECONDS = 30.0
 RESTART_SECONDS = 3.0
@@ -79,14 +81,23 @@ class Local:
         command = [sys.executable, "-m", "sidecar.cli", "serve"]
         ready = f"http://{self.settings.admin}/healthz"
         return self.start(
-            Child("sidecar", command, self._folder, environment), lambda: responds(ready)
+            Child("sidecar", command, self._folder, environment), lambda: fetch(ready) is not None
         )
 
     def start_envoy(self, *arguments: str) -> Child:
         """Start Envoy on the bootstrap that the sidecar has written, with further arguments."""
         ready = f"http://{self.settings.envoy_admin}/ready"
         command = [*envoy_command(self._folder), *arguments]
-        return self.start(Child("envoy", command, self._folder), lambda: responds(ready))
+        return self.start(Child("envoy", command, self._folder), lambda: fetch(ready) is not None)
+
+    def await_decisions(self, seconds: float = 5.0) -> None:
+        """Wait until Envoy asks the workers; without rules they refuse, so not for ever."""
+        deadline = time.monotonic() + seconds
+        healthy = re.compile(rf"^{EXT_PROC}::.*::health_flags::healthy$", re.MULTILINE)
+        while time.monotonic() < deadline:
+            if healthy.search(fetch(f"http://{self.settings.envoy_admin}/clusters") or ""):
+                return
+            time.sleep(0.02)
 
     def restart_dead(self, stop: threading.Event) -> None:
         """Start again what has ended, after a moment; ``stop`` cuts that moment short."""
@@ -132,13 +143,13 @@ def connects(address: Address) -> bool:
         return probe.connect_ex(tuple(address)) == 0
 
 
-def responds(url: str) -> bool:
-    """Return whether ``url`` (of our own, on loopback) answers 200."""
+def fetch(url: str) -> str | None:
+    """Return what ``url`` (of our own, on loopback) answers; ``None`` unless that is a 200."""
     try:
         with urllib.request.urlopen(url, timeout=1) as response:  # noqa: S310
-            return bool(response.status == 200)
+            return str(response.read().decode()) if response.status == 200 else None
     except OSError:
-        return False
+        return None
 
 
 def check_ports(ports: Mapping[str, Address]) -> None:

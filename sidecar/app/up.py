@@ -41,6 +41,7 @@ def run(settings: Settings, *, config: Path | None, demo: bool) -> None:
             asyncio.run(_fill_if_empty(settings, documents))
         local.start_sidecar()
         local.start_envoy()
+        local.await_decisions()
         banner.show(settings=local.settings, pids=local.pids() | models.pids())
         while not stop.wait(0.5):
             local.restart_dead(stop)
