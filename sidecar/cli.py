@@ -6,12 +6,13 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, NoReturn, TypeVar
 
 import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from sidecar import __version__
 from sidecar.app.rules import open_store
@@ -19,7 +20,14 @@ from sidecar.config import files
 from sidecar.config.compile import compile_snapshot
 from sidecar.config.documents import Documents
 from sidecar.config.redis_store import Change, RedisStore
-from sidecar.errors import ConfigError, PointsmanError, SettingsError, StoreConflict, StoreError
+from sidecar.errors import (
+    ConfigError,
+    Fault,
+    PointsmanError,
+    SettingsError,
+    StoreConflict,
+    StoreError,
+)
 from sidecar.model import Snapshot
 from sidecar.settings import Settings
 
@@ -49,7 +57,7 @@ def main() -> None:
         app()
     except ConfigError as error:
         for fault in error.faults:
-            _err.print(f"[red]✗[/] [bold]{fault.path}[/]: {fault.message}")
+            _err.print(_fault(fault))
         sys.exit(1)
     except StoreConflict as error:
         _fail(f"{error}. Export again, repeat your change, apply again.", 1)
@@ -61,9 +69,13 @@ def main() -> None:
         _fail(str(error), 3)
 
 
-def _fail(message: str, code: int) -> None:
-    _err.print("[red]✗[/]", end=" ")
-    _err.print(message, markup=False)
+def _fault(fault: Fault) -> Text:
+    """Return a fault for people; not markup, for paths have brackets of their own."""
+    return Text.assemble(("✗ ", "red"), (fault.path, "bold"), f": {fault.message}")
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    _err.print(Text.assemble(("✗ ", "red"), message))
     sys.exit(code)
 
 
@@ -111,7 +123,7 @@ def check(paths: Annotated[list[Path], typer.Argument(help="Configuration files 
         except ConfigError as error:
             wrong += 1
             for fault in error.faults:
-                _out.print(f"[red]✗[/] {path}: [bold]{fault.path}[/]: {fault.message}")
+                _out.print(Text(f"{path}: "), _fault(fault), sep="")
         else:
             counts = f"{len(snapshot.backends)} backends, {len(snapshot.routers)} routers"
             _out.print(f"[green]✓[/] {path}: {counts}")
@@ -207,7 +219,7 @@ def rollback(
     async def write(store: RedisStore) -> int:
         documents = await store.version_at(version)
         if documents is None:
-            raise SettingsError(f"version {version} is not in the history")
+            _fail(f"version {version} is not in the history", 1)
         stored = await store.load()
         return await store.apply(
             documents,

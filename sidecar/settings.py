@@ -5,7 +5,7 @@ import socket
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple, Self
+from typing import Literal, NamedTuple, Self, get_args, get_type_hints
 
 import msgspec
 
@@ -60,7 +60,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         try:
             settings = msgspec.convert(given, cls, strict=False, dec_hook=_path)
         except msgspec.ValidationError as error:
-            raise SettingsError(_explain(str(error))) from None
+            raise SettingsError(_explain(str(error), cls)) from None
         _check_range("workers", settings.workers, 1, 1024)
         _check_range("max_body_bytes", settings.max_body_bytes, 1024, 2**31 - 1)
         return settings
@@ -113,10 +113,13 @@ def _path(kind: type, value: object) -> object:
     raise NotImplementedError(kind)
 
 
-def _explain(message: str) -> str:
+def _explain(message: str, cls: type) -> str:
     """Turn msgspec's ``… - at `$.workers``` into a sentence about the variable."""
     what, _, where = message.partition(" - at ")
-    return f"{PREFIX}{where.strip('`$.').upper()}: {what}"
+    name = where.strip("`$.")
+    legal = get_args(get_type_hints(cls).get(name))
+    choices = [choice for choice in legal if isinstance(choice, str)]
+    return f"{PREFIX}{name.upper()}: {what}" + (f"; legal: {', '.join(choices)}" if choices else "")
 
 
 def _check_range(name: str, value: int, low: int, high: int) -> None:

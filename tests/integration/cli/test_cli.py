@@ -1,0 +1,133 @@
+"""The `pointsman` command, run as a process, on a real Redis."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+GOOD = {
+    "backends": {"a": {"endpoints": ["http://127.0.0.1:1"]}},
+    "routes": {"all": {"router": "a"}},
+}
+WRONG = {"backends": {"a": {"endpoints": ["ftp://x"]}}, "routes": {"all": {"router": "b"}}}
+
+
+@pytest.fixture
+def pointsman(redis_url, tmp_path):
+    def run(*arguments, **environment):
+        return subprocess.run(
+            [sys.executable, "-m", "sidecar.cli", *map(str, arguments)],
+            env=os.environ
+            | {"POINTSMAN_REDIS_URL": redis_url, "NO_COLOR": "1", "COLUMNS": "200"}
+            | environment,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            cwd=tmp_path,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(documents, name="rules.json"):
+        path = tmp_path / name
+        path.write_text(json.dumps(documents))
+        return path
+
+    return write
+
+
+def test_what_is_applied_can_be_exported_again(pointsman, file):
+    applied = pointsman("apply", file(GOOD), "--who", "ann")
+
+    assert (applied.returncode, applied.stdout) == (0, "✓ live as version 1\n")
+    exported = json.loads(pointsman("export").stdout)
+    assert {kind: names for kind, names in exported.items() if names} == GOOD
+
+
+def test_check_prints_every_fault_with_its_path(pointsman, file):
+    checked = pointsman("check", file(GOOD, "good.json"), file(WRONG))
+
+    assert checked.returncode == 1
+    assert "✓ " in checked.stdout
+    assert "backends.a.endpoints[0]" in checked.stdout
+    assert "routes.all.router" in checked.stdout
+
+
+def test_a_wrong_file_is_not_applied(pointsman, file):
+    applied = pointsman("apply", file(WRONG))
+
+    assert applied.returncode == 1
+    assert "backends.a.endpoints[0]" in applied.stderr
+    assert not any(json.loads(pointsman("export").stdout).values())
+
+
+def test_a_file_that_is_not_json_is_a_clear_error(pointsman, tmp_path):
+    (tmp_path / "x.json").write_text("{")
+
+    checked = pointsman("check", tmp_path / "x.json")
+
+    assert checked.returncode == 1
+    assert "Traceback" not in checked.stderr
+
+
+def test_history_lists_versions_and_rollback_brings_one_back(pointsman, file):
+    pointsman("apply", file(GOOD), "--who", "ann")
+    changed = GOOD | {"routes": {"all": {"router": "a", "order": 7}}}
+    pointsman("apply", file(changed), "--who", "bob")
+
+    history = json.loads(pointsman("history", "--json").stdout)
+    assert [(entry["version"], entry["who"]) for entry in history] == [(2, "bob"), (1, "ann")]
+    assert "bob" in pointsman("history").stdout
+    assert pointsman("rollback", 1).stdout == "✓ live as version 3\n"
+    assert json.loads(pointsman("export").stdout)["routes"] == GOOD["routes"]
+
+
+def test_a_version_that_is_gone_is_a_clear_error(pointsman):
+    rolled = pointsman("rollback", 99)
+
+    assert rolled.returncode == 1
+    assert "version 99 is not in the history" in rolled.stderr
+
+
+def test_only_if_empty_leaves_a_used_store_alone(pointsman, file):
+    pointsman("apply", file(GOOD))
+
+    again = pointsman("apply", "--only-if-empty", file(GOOD))
+
+    assert again.returncode == 0
+    assert "nothing written" in again.stdout
+
+
+def test_a_redis_that_is_not_there_ends_with_3_and_the_next_thing_to_try(pointsman):
+    failed = pointsman("export", POINTSMAN_REDIS_URL="redis://127.0.0.1:1")
+
+    assert failed.returncode == 3
+    assert "POINTSMAN_REDIS_URL" in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+def test_a_wrong_setting_ends_with_2(pointsman):
+    failed = pointsman("envoy-config", POINTSMAN_LISTEN="nonsense")
+
+    assert failed.returncode == 2
+    assert "POINTSMAN_LISTEN" in failed.stderr
+
+
+def test_envoy_config_prints_the_bootstrap(pointsman, tmp_path):
+    printed = pointsman("envoy-config", POINTSMAN_RUN_DIR=str(tmp_path))
+
+    listener = json.loads(printed.stdout)["static_resources"]["listeners"][0]
+    assert listener["address"]["socket_address"] == {"address": "127.0.0.1", "port_value": 10000}
+
+
+@pytest.mark.parametrize(
+    "command", ["up", "serve", "check", "apply", "export", "history", "rollback", "envoy-config"]
+)
+def test_every_command_has_help_with_an_example(pointsman, command):
+    assert "Example:" in pointsman(command, "--help").stdout

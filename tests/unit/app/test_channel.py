@@ -1,0 +1,48 @@
+"""What a worker makes of control's bulletins."""
+
+from sidecar.app.channel import Bulletin, Inbox, frame
+from sidecar.config.compile import compile_snapshot
+from sidecar.config.documents import Documents
+from sidecar.model import BackendStats
+
+
+def snapshot_of(*names):
+    backends = {name: {"endpoints": ["http://127.0.0.1:1"]} for name in names}
+    return compile_snapshot(Documents.of({"backends": backends}), version=1)
+
+
+def test_until_control_has_spoken_every_backend_counts_as_ready():
+    inbox = Inbox()
+
+    inbox.use(snapshot_of("a", "b"))
+
+    assert inbox.stats.unready == frozenset()
+
+
+def test_a_backend_that_control_does_not_know_yet_is_not_ready():
+    inbox = Inbox()
+    inbox.take(Bulletin(ready=frozenset({"a"})))
+
+    inbox.use(snapshot_of("a", "new"))
+
+    assert inbox.stats.unready == {"new"}
+
+
+def test_a_backend_is_ready_as_soon_as_control_says_so():
+    inbox = Inbox()
+    inbox.use(snapshot_of("a", "new"))
+    inbox.take(Bulletin(ready=frozenset({"a"})))
+
+    inbox.take(Bulletin(backends={"a": BackendStats(in_flight=3)}, ready=frozenset({"a", "new"})))
+
+    assert inbox.stats.unready == frozenset()
+    assert inbox.stats.backends["a"].in_flight == 3
+
+
+def test_equal_bulletins_are_equal_bytes():
+    names = [f"backend-{number}" for number in range(50)]
+
+    one = frame(Bulletin(ready=frozenset(names)))
+    other = frame(Bulletin(ready=frozenset(reversed(names))))
+
+    assert one == other
