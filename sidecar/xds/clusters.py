@@ -38,7 +38,8 @@ def clusters(
     longest = max((each.timeout_seconds for each in backends), default=0.0)
     secret = credential_headers(backends).union(secret_headers)
     own = [backend_cluster(each, settings, secret) for each in backends]
-    return own + [limited_cluster(each) for each in backends if each.timeout_seconds < longest]
+    hasty = [each for each in backends if each.timeout_seconds < longest]
+    return own + [limited_cluster(each, settings) for each in hasty]
 
 
 def credential_headers(backends: Iterable[Backend]) -> frozenset[str]:

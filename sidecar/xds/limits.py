@@ -55,7 +55,7 @@ def limits_listener(settings: EnvoySettings) -> dict[str, Any]:
     }
 
 
-def limited_cluster(backend: Backend) -> dict[str, Any]:
+def limited_cluster(backend: Backend, settings: EnvoySettings) -> dict[str, Any]:
     """Return the second cluster of ``backend``."""
     name = backend.name + LIMITED
     address = {"envoy_internal_address": {"server_listener_name": LIMITS, "endpoint_id": name}}
@@ -78,7 +78,8 @@ def limited_cluster(backend: Backend) -> dict[str, Any]:
             ),
         ),
         typed_extension_protocol_options=http_options(
-            explicit_http_config={"http_protocol_options": {}}, http_filters=relay_filters(backend)
+            explicit_http_config={"http_protocol_options": {}},
+            http_filters=relay_filters(backend, settings),
         ),
     )
 

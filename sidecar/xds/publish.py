@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sidecar.model import BASE_HEADERS, LIMITED, Snapshot
-from sidecar.xds.attempt import secret_file
+from sidecar.xds.attempt import SCRIPT, SCRIPT_FILE, secret_file
 from sidecar.xds.clusters import clusters, credential_headers, usable
 from sidecar.xds.envoy_admin import AdminUnreachable, EnvoyAdmin
 from sidecar.xds.ext_proc import filter_resource
@@ -231,6 +231,7 @@ class Publisher:
             ROUTES_FILE: [first_routes(self._settings)],
             FILTERS_FILE: [filter_resource(BASE_HEADERS)],
         }
+        self._files.write(SCRIPT_FILE, SCRIPT.encode())
         for name, resources in first.items():
             if not self._files.has(name):
                 self._write(name, resources)
