@@ -18,18 +18,21 @@ _canonical = msgspec.json.Encoder(order="sorted").encode
 _decode = msgspec.json.Decoder().decode
 
 
-def patch(request: InferenceRequest, attempt: Attempt) -> tuple[Splice, ...]:
+def patch(
+    request: InferenceRequest, attempt: Attempt, *, count_tokens: bool = True
+) -> tuple[Splice, ...]:
     """Return the splices that make the body what this attempt's backend is to get, ascending.
 
     ``model`` becomes the backend's. Parameters: the attempt's over the backend's defaults over the
     request's own; a null leaves what is below it, and so do the names in `CONTROL_FIELDS`, which
     are removed from the body's top level. A stream of chat or completions asks for its usage,
     unless ``stream_options.include_usage`` is then explicitly false: tokens could not be counted.
+    Without ``count_tokens`` it asks for what the request and the parameters ask for.
     A value that is already there, however it is written, is not touched. Raises `InvalidJson` when
     a value is nested too deeply to be compared or written.
     """
     try:
-        values, added = _changes(request, attempt)
+        values, added = _changes(request, _wanted(request, attempt, count_tokens))
     except RecursionError:
         raise InvalidJson("The body or its router is nested too deeply") from None
     if added or not _CONTROL.isdisjoint(request.spans):
@@ -60,11 +63,13 @@ def apply(body: bytes, splices: Iterable[Splice]) -> bytes:
     return b"".join(pieces)
 
 
-def _changes(request: InferenceRequest, attempt: Attempt) -> tuple[list[Splice], list[str]]:
+def _changes(
+    request: InferenceRequest, wanted: Mapping[str, Any]
+) -> tuple[list[Splice], list[str]]:
     """Return the splices of values that become others, and the text of the members to add."""
     splices = []
     added = []
-    for name, value in _wanted(request, attempt).items():
+    for name, value in wanted.items():
         text = _text(value)
         span = request.spans.get(name)
         if span is None:
@@ -74,7 +79,7 @@ def _changes(request: InferenceRequest, attempt: Attempt) -> tuple[list[Splice],
     return splices, added
 
 
-def _wanted(request: InferenceRequest, attempt: Attempt) -> dict[str, Any]:
+def _wanted(request: InferenceRequest, attempt: Attempt, count_tokens: bool) -> dict[str, Any]:
     """Return the members that must have a certain value."""
     wanted: dict[str, Any] = {"model": attempt.backend.model}
     for layer in (attempt.backend.defaults, attempt.parameters):
@@ -85,7 +90,7 @@ def _wanted(request: InferenceRequest, attempt: Attempt) -> dict[str, Any]:
                 if value is not None and name not in _RESERVED
             }
     streams = wanted.get("stream", request.stream) is True
-    if streams and request.operation in _WITH_STREAM_OPTIONS:
+    if count_tokens and streams and request.operation in _WITH_STREAM_OPTIONS:
         stated = wanted.get("stream_options", MISSING)
         options = request.value(("stream_options",)) if stated is MISSING else stated
         wanted["stream_options"] = _with_usage(options)

@@ -8,17 +8,14 @@ Three namespaces of dynamic metadata go back to Envoy:
 - ``pointsman.decision``: what was decided, for response headers and for the access log.
 """
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 
-from google.protobuf.struct_pb2 import Struct
+from google.protobuf.struct_pb2 import Struct, Value
 
 from sidecar.model import LIMITED, Attempt, Decision, Splice
-from sidecar.pb import base_pb2
 from sidecar.pb import ext_proc_pb2 as pb
-from sidecar.rewrite import apply
 
 _MAX_CHAINS = 4096
-_OVERWRITE = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 
 
 class Answers:
@@ -37,49 +34,13 @@ class Answers:
         response = answer.request_body.response
         response.clear_route_cache = True
         response.header_mutation.SetInParent()
-        return self._with_metadata(answer, decision, operation, microseconds)
-
-    def rewritten(
-        self, decision: Decision, operation: str, microseconds: int, body: bytes
-    ) -> bytes:
-        """Return the answer for an Envoy that routes by header: first attempt only, body and all.
-
-        ``content-length`` has to be set with the body, or Envoy answers 500.
-        """
-        new_body = apply(body, decision.splices[0])
-        answer = pb.ProcessingResponse()
-        response = answer.request_body.response
-        response.clear_route_cache = True
-        response.body_mutation.body = new_body
-        headers = {
-            "x-pointsman-cluster": decision.plan.attempts[0].backend.name,
-            "x-pointsman-decision": decision.id,
-            "content-length": str(len(new_body)),
-        }
-        for name, value in headers.items():
-            option = response.header_mutation.set_headers.add()
-            option.header.key, option.header.raw_value = name, value.encode()
-            option.append_action = _OVERWRITE
-        return self._with_metadata(answer, decision, operation, microseconds)
-
-    def _with_metadata(
-        self, answer: pb.ProcessingResponse, decision: Decision, operation: str, microseconds: int
-    ) -> bytes:
-        """Serialise; concatenated messages merge, so the chain is appended as ready bytes."""
         spaces = answer.dynamic_metadata.fields
         _write_patch(spaces["pointsman.patch"].struct_value, decision.splices)
         fields = spaces["pointsman.decision"].struct_value.fields
-        fields["id"].string_value = decision.id
-        fields["route"].string_value = decision.route
-        fields["strategy"].string_value = decision.plan.strategy
-        fields["version"].string_value = str(decision.config_version)
-        fields["operation"].string_value = operation
-        fields["probability"].string_value = f"{decision.plan.probability:.6g}"
-        fields["us"].string_value = str(microseconds)
+        write_decision(fields, decision, operation, microseconds)
         if decision.hide_usage:
             fields["usage"].string_value = "hidden"
-        if decision.warnings:
-            fields["warnings"].string_value = ",".join(decision.warnings)
+        # Concatenated messages merge, so the chain is appended as ready bytes.
         return answer.SerializeToString() + self._chain(decision.plan.attempts)
 
     def _chain(self, attempts: Sequence[Attempt]) -> bytes:
@@ -90,6 +51,21 @@ class Answers:
                 self._chains.clear()
             chain = self._chains[key] = _encode_chain(key)
         return chain
+
+
+def write_decision(
+    fields: MutableMapping[str, Value], decision: Decision, operation: str, microseconds: int
+) -> None:
+    """Put into ``pointsman.decision`` what was decided; ``microseconds`` is how long it took."""
+    fields["id"].string_value = decision.id
+    fields["route"].string_value = decision.route
+    fields["strategy"].string_value = decision.plan.strategy
+    fields["version"].string_value = str(decision.config_version)
+    fields["operation"].string_value = operation
+    fields["probability"].string_value = f"{decision.plan.probability:.6g}"
+    fields["us"].string_value = str(microseconds)
+    if decision.warnings:
+        fields["warnings"].string_value = ",".join(decision.warnings)
 
 
 def _write_patch(space: Struct, splices: Sequence[Sequence[Splice]]) -> None:

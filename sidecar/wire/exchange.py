@@ -5,14 +5,16 @@ import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+import msgspec
 import structlog
 
 from sidecar import facts
 from sidecar.decide import decide
-from sidecar.errors import BodyTooLarge, RequestError
+from sidecar.errors import BodyTooLarge, InvalidJson, RequestError
 from sidecar.model import OPERATIONS, Entropy, Snapshot, Stats
 from sidecar.pb import ext_proc_pb2 as pb
 from sidecar.wire.answer import Answers
+from sidecar.wire.portable import rewritten
 from sidecar.wire.refusal import refuse
 
 _ATTRIBUTES = "envoy.filters.http.ext_proc"
@@ -51,7 +53,8 @@ class Decider:
     ) -> bytes | None:
         """Decide one request; ``None`` when there is no configuration yet (Envoy fails open).
 
-        ``rewrite``: answer with the first attempt's headers and body instead of a plan.
+        ``rewrite``: answer with the first attempt's headers and body instead of a plan. That is
+        for an Envoy of one's own, of whose clusters nothing is known here.
         """
         snapshot = self._snapshot()
         if snapshot is None:
@@ -64,12 +67,15 @@ class Decider:
             entropy = Entropy(random.getrandbits(64))
             # Milliseconds, as the decision's id has them: a replay starts from the id.
             now = int(time.time() * 1000) / 1000
-            decision = decide(snapshot, self._stats(), request, entropy, now)
+            stats = self._stats()
+            if rewrite and stats.unready:
+                stats = msgspec.structs.replace(stats, unready=frozenset())
+            decision = decide(snapshot, stats, request, entropy, now)
         except RequestError as error:
             return refuse(error)
         spent = (time.perf_counter_ns() - started) // 1000
         if rewrite:
-            return self._answers.rewritten(decision, request.operation, spent, body)
+            return rewritten(decision, request, path, spent)
         return self._answers.decided(decision, request.operation, spent)
 
 
@@ -87,11 +93,24 @@ class Exchange:
         request = pb.ProcessingRequest.FromString(message)
         kind = request.WhichOneof("request")
         if kind == "request_headers":
-            self._headers = _all_headers(request.request_headers)
-            return Reply(_CONTINUE_HEADERS, last=request.request_headers.end_of_stream)
+            return self._begin(request.request_headers)
         if kind == "request_body":
             return Reply(self._decide(request), last=True)
         return Reply(None, last=True)
+
+    def _begin(self, sent: pb.HttpHeaders) -> Reply:
+        """Answer a message with headers, which only an Envoy of one's own sends.
+
+        The end of the stream tells it that the body of an undecided request can go on as it comes.
+        """
+        headers = _all_headers(sent)
+        path, method = headers.get(":path", ""), headers.get(":method")
+        if method != "POST" or path.partition("?")[0] not in OPERATIONS:
+            return Reply(_CONTINUE_HEADERS, last=True)
+        if sent.end_of_stream:
+            return Reply(_NO_BODY, last=True)
+        self._headers = headers
+        return Reply(_CONTINUE_HEADERS, last=False)
 
     def _decide(self, request: pb.ProcessingRequest) -> bytes | None:
         sent = self._headers
@@ -121,11 +140,16 @@ def _attributes(request: pb.ProcessingRequest) -> tuple[str, dict[str, str]]:
 
 
 def _all_headers(sent: pb.HttpHeaders) -> dict[str, str]:
-    """Return all headers; Envoy fills ``raw_value``, older ones ``value``."""
-    return {
-        header.key: header.raw_value.decode("utf-8", "replace") or header.value
-        for header in sent.headers.headers
-    }
+    """Return all headers, as attributes have them: those of one name joined by commas.
+
+    Envoy fills ``raw_value``, older ones ``value``.
+    """
+    headers: dict[str, str] = {}
+    for header in sent.headers.headers:
+        value = header.raw_value.decode("utf-8", "replace") or header.value
+        known = headers.get(header.key)
+        headers[header.key] = value if known is None else f"{known},{value}"
+    return headers
 
 
 def _continue_headers() -> bytes:
@@ -142,3 +166,4 @@ def _continue_body() -> bytes:
 
 _CONTINUE_HEADERS = _continue_headers()
 _CONTINUE_BODY = _continue_body()
+_NO_BODY = refuse(InvalidJson("The request has no body; a JSON object is needed."))

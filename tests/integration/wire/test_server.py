@@ -19,6 +19,8 @@ DOCUMENTS = {
     "backends": {
         "a": {"model": "model-a", "endpoints": ["http://127.0.0.1:1"], "timeout_seconds": 2},
         "b": {"model": "model-b", "endpoints": ["http://127.0.0.1:2"], "timeout_seconds": 9},
+        "nested": {"endpoints": ["http://127.0.0.1:3/openai/v1/"]},
+        "same": {"endpoints": ["http://127.0.0.1:4/v1"]},
     },
     "routes": {
         "gold": {
@@ -26,7 +28,8 @@ DOCUMENTS = {
             "match": {"user.tier": "gold"},
             "router": {"type": "fallback", "targets": ["a", {"model": "b", "seed": 7}]},
         },
-        "rest": {"order": 2, "router": "b"},
+        "tagged": {"order": 2, "match": {"headers.x-tag": "1,2"}, "router": "a"},
+        "rest": {"order": 3, "match": {"model": {"nin": ["nested", "same"]}}, "router": "b"},
     },
 }
 BODY = b'{"model":"x","messages":[]}'
@@ -40,8 +43,8 @@ def snapshot():
 @pytest.fixture
 async def call(snapshot, tmp_path):
     """Return a function that opens one stream, sends messages and returns the replies."""
-    live = {"snapshot": snapshot}
-    decider = Decider(lambda: live["snapshot"], Stats, max_body_bytes=1000)
+    live = {"snapshot": snapshot, "stats": Stats()}
+    decider = Decider(lambda: live["snapshot"], lambda: live["stats"], max_body_bytes=1000)
     server = DecisionServer(decider, tmp_path / "worker-0.sock", max_body_bytes=1000)
     await server.start()
     async with grpc.aio.insecure_channel(f"unix:{tmp_path / 'worker-0.sock'}") as channel:
@@ -78,13 +81,21 @@ def body_only(body=BODY, path="/v1/chat/completions", **headers):
     return request
 
 
-def headers_first(path="/v1/chat/completions", end=False, **headers):
+def headers_first(path="/v1/chat/completions", end=False, method="POST", more=(), **headers):
+    """What an Envoy of one's own sends before the body."""
     request = pb.ProcessingRequest()
     request.request_headers.end_of_stream = end
-    for name, value in {":path": path, **headers}.items():
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    for name, value in [(":path", path), (":method", method), *named.items(), *more]:
         header = request.request_headers.headers.headers.add()
-        header.key, header.raw_value = name.replace("_", "-"), value.encode()
+        header.key, header.raw_value = name, value.encode()
     return request
+
+
+def header_changes(reply):
+    mutation = reply.request_body.response.header_mutation
+    assert not mutation.remove_headers
+    return {option.header.key: option.header.raw_value.decode() for option in mutation.set_headers}
 
 
 def metadata(reply):
@@ -121,18 +132,56 @@ async def test_one_message_gets_one_answer_with_the_plan_and_the_stream_ends(cal
     }
 
 
-async def test_with_headers_the_answer_rewrites_body_and_headers_itself(call):
+async def test_with_headers_the_answer_is_the_first_attempt_and_no_plan(call):
     continued, reply = await call(headers_first(x_user_tier="gold"), body_only())
 
     assert continued.WhichOneof("response") == "request_headers"
     response = reply.request_body.response
     assert response.clear_route_cache
-    assert json.loads(response.body_mutation.body) == {"model": "model-a", "messages": []}
-    options = response.header_mutation.set_headers
-    headers = {option.header.key: option.header.raw_value.decode() for option in options}
-    assert headers["x-pointsman-cluster"] == "a"
-    assert headers["content-length"] == str(len(response.body_mutation.body))
-    assert metadata(reply)["pointsman.decision"]["route"] == "gold"
+    body = response.body_mutation.body
+    assert json.loads(body) == {"model": "model-a", "messages": []}
+    assert header_changes(reply) == {"x-pointsman-cluster": "a", "content-length": str(len(body))}
+    (space,) = metadata(reply).items()
+    assert space[0] == "pointsman.decision"
+    assert space[1].items() >= {"route": "gold", "backend": "a", "model": "model-a"}.items()
+
+
+@pytest.mark.parametrize(
+    ("model", "path"),
+    [("nested", "/openai/v1/chat/completions?a=/v1"), ("same", "/v1/chat/completions?a=/v1")],
+)
+async def test_the_path_of_an_endpoint_replaces_the_version_in_the_requests(call, model, path):
+    body = json.dumps({"model": model}).encode()
+
+    _, reply = await call(headers_first("/v1/chat/completions?a=/v1"), body_only(body))
+
+    assert header_changes(reply)[":path"] == path
+
+
+async def test_headers_of_one_name_are_joined_as_attributes_are(call):
+    _, reply = await call(headers_first(more=[("x-tag", "1"), ("x-tag", "2")]), body_only())
+
+    assert header_changes(reply)["x-pointsman-cluster"] == "a"
+
+
+async def test_a_stream_is_not_made_to_report_usage_that_nobody_would_hide(call):
+    body = b'{"model":"model-b","stream":true}'
+
+    _, reply = await call(headers_first(), body_only(body))
+    (planned,) = await call(body_only(body))
+
+    assert reply.request_body.response.body_mutation.body == body
+    assert "include_usage" in str(metadata(planned)["pointsman.patch"])
+
+
+async def test_clusters_that_our_own_envoy_lacks_are_there_in_anothers(call):
+    call.live["stats"] = Stats(unready=frozenset({"a", "b", "nested", "same"}))
+
+    _, reply = await call(headers_first(), body_only())
+    (planned,) = await call(body_only())
+
+    assert header_changes(reply)["x-pointsman-cluster"] == "b"
+    assert planned.immediate_response.details == "no_candidate"
 
 
 async def test_an_attempt_that_changes_nothing_is_an_empty_list_on_the_wire(call):
@@ -146,14 +195,31 @@ async def test_an_attempt_that_changes_nothing_is_an_empty_list_on_the_wire(call
     assert attempt.WhichOneof("kind") == "list_value", "a Value of no kind aborts Envoy"
 
 
-async def test_a_request_without_a_body_is_let_through(call):
-    (reply,) = await call(headers_first(path="/v1/models", end=True))
+async def test_a_decided_request_without_a_body_is_refused(call):
+    (reply,) = await call(headers_first(end=True))
+
+    assert reply.immediate_response.status.code == 400
+    assert reply.immediate_response.details == "invalid_json"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        headers_first("/v1/models", method="GET", end=True),
+        headers_first("/v1/chat/completions", method="GET"),
+        headers_first("/v1/files"),
+    ],
+    ids=["models", "get", "path"],
+)
+async def test_what_is_not_decided_is_let_through_without_its_body(call, headers):
+    (reply,) = await call(headers, body_only(b"not json"))
 
     assert reply.WhichOneof("response") == "request_headers"
+    assert not metadata(reply)
 
 
 async def test_an_undecided_path_is_let_through(call):
-    _, reply = await call(headers_first(path="/v1/files"), body_only(b"not json"))
+    (reply,) = await call(body_only(b"not json", "/v1/files"))
 
     assert reply.WhichOneof("response") == "request_body"
     assert not reply.request_body.response.clear_route_cache

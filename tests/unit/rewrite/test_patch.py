@@ -142,6 +142,17 @@ def test_a_stream_that_parameters_make_asks_for_its_usage_too():
     assert patched(body, stream=1) == '{"model":"new","stream":1}'
 
 
+def test_a_stream_whose_tokens_nobody_counts_asks_for_what_it_asks_for():
+    body = '{"model":"new","stream":true}'
+    request = facts.read(PATHS["chat"], {}, body.encode())
+    backend = Backend("b", "new", "p")
+
+    assert not rewrite.patch(request, Attempt(backend, {}), count_tokens=False)
+    wished = Attempt(backend, {"stream_options": {"include_usage": True}})
+    splices = rewrite.patch(request, wished, count_tokens=False)
+    assert rewrite.apply(body.encode(), splices).decode() == f"{body[:-1]},{USAGE}}}"
+
+
 def test_stream_options_of_a_target_are_merged_as_the_clients_are():
     options = {"a": 1}
     result = patched(with_options('{"include_usage":false}'), stream_options=options)
