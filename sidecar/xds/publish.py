@@ -105,7 +105,8 @@ class Publisher:
             recent = time.monotonic() - self._published < FAST_FOR_SECONDS
             delay = FAST_SECONDS if self.pending and recent else SLOW_SECONDS
             try:
-                await asyncio.wait_for(self._changed.wait(), delay)
+                async with asyncio.timeout(delay):
+                    await self._changed.wait()
             except TimeoutError:
                 async with self._lock:
                     await self._follow_safely()

@@ -8,10 +8,10 @@ import stat
 
 import pytest
 
-from sidecar.model import Endpoint
+from sidecar.model import Endpoint, Health
 from sidecar.xds.resources import extension, socket_address
 from tests.integration.xds.gateway import BODY, CHAT, backend, eventually, snapshot
-from tests.integration.xds.upstreams import answers, streams
+from tests.integration.xds.upstreams import answers, hangs, streams
 from tests.integration.xds.workers import plan
 
 
@@ -121,6 +121,20 @@ async def test_a_backend_that_comes_back_within_that_while_stays(following):
     await eventually(lambda: _unknown(gateway, "b"))
 
     assert (await gateway.chat()).backend == "a"
+
+
+async def test_a_backend_that_comes_back_after_that_while_is_pending_again(following):
+    gateway = following
+    a, silent = await gateway.upstream(), await gateway.upstream(hangs)
+    await gateway.serve(backend("a", a.port), backend("b", a.port))
+    await gateway.publisher.publish(snapshot(backend("a", a.port)))
+    await eventually(lambda: _unknown(gateway, "b"))
+
+    # Its first health check does not end, so Envoy does not let it serve yet.
+    unknown = backend("b", silent.port, health=Health("/", interval_seconds=5))
+    await gateway.publisher.publish(snapshot(backend("a", a.port), unknown))
+
+    assert gateway.publisher.pending == {"b"}
 
 
 async def test_a_secret_file_is_rotated_live(following):

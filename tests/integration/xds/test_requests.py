@@ -75,6 +75,7 @@ async def test_headers_that_a_client_forges_have_no_effect(gateway, model):
         "x-envoy-max-retries": "9",
         "x-envoy-upstream-rq-per-try-timeout-ms": "1",
         "x-envoy-upstream-alt-stat-name": "evil",
+        "x-envoy-anything": "evil",
     }
 
     answer = await gateway.chat(headers=forged | {"x-pointsman-variant": "blue"})
@@ -84,6 +85,16 @@ async def test_headers_that_a_client_forges_have_no_effect(gateway, model):
     assert ours == {"x-pointsman-cluster": "a"}
     assert "evil" not in str(model.last)
     assert gateway.sidecar.seen[0][1]["request.headers['x-pointsman-variant']"] == "blue"
+
+
+async def test_answers_of_decided_requests_come_uncompressed_so_that_tokens_can_be_read(
+    gateway, model
+):
+    await gateway.chat(headers={"accept-encoding": "gzip"})
+    assert "accept-encoding" not in model.last.headers
+
+    await gateway.ask("GET", "/v1/files", headers={"accept-encoding": "gzip"})
+    assert model.last.headers["accept-encoding"] == "gzip"
 
 
 async def test_headers_that_an_upstream_forges_do_not_reach_the_client(gateway, model):
