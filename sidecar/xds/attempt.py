@@ -44,10 +44,9 @@ _INTERNAL_HEADERS = (
 
 _FIELDS = ", ".join(f"{field} = true" for field in CONTROL_FIELDS)
 
-SCRIPT = (
-    f"local CONTROL_FIELDS = {{{_FIELDS}}}\n"
-    + (Path(__file__).parent / "lua" / "attempt.lua").read_text(encoding="utf-8")
-)
+SCRIPT = f"local CONTROL_FIELDS = {{{_FIELDS}}}\n" + (
+    Path(__file__).parent / "lua" / "attempt.lua"
+).read_text(encoding="utf-8")
 SCRIPT_FILE = f"attempt-{hashlib.sha256(SCRIPT.encode()).hexdigest()[:12]}.lua"
 """Beside the resources. Inline it would be two thirds of each cluster, for Envoy to parse anew
 at every edit; its name changes with its text, as Envoy reads it once."""
@@ -63,7 +62,10 @@ def attempt_filters(
     foreign = sorted(CREDENTIAL_HEADERS.union(secret_headers, _INTERNAL_HEADERS))
     filters = [
         header_mutation(
-            [*({"remove": name} for name in foreign), *_orders(backend, path_prefix(backend))],
+            [
+                *({"remove": name} for name in foreign),
+                *_orders(backend, _scheme(backend), path_prefix(backend)),
+            ],
             [
                 remove_prefix("x-pointsman-"),
                 overwrite("x-pointsman-backend", literal(backend.name)),
@@ -85,7 +87,7 @@ def relay_filters(backend: Backend, settings: EnvoySettings) -> list[dict[str, A
     credential are the backend's own cluster's business.
     """
     limit = str(max(1, round(backend.timeout_seconds * 1000)))
-    orders = [*_orders(backend, ""), overwrite("x-pointsman-limit-ms", limit)]
+    orders = [*_orders(backend, "http", ""), overwrite("x-pointsman-limit-ms", limit)]
     return [header_mutation(orders), _lua(settings.run_dir), _codec()]
 
 
@@ -99,12 +101,16 @@ def secret_file(name: str) -> str:
     return f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.json"
 
 
-def _orders(backend: Backend, prefix: str) -> list[dict[str, Any]]:
+def _scheme(backend: Backend) -> str:
+    return urlsplit(backend.endpoints[0].url).scheme
+
+
+def _orders(backend: Backend, scheme: str, prefix: str) -> list[dict[str, Any]]:
     """Return what Lua is told: headers, so that its text is the same in all clusters."""
     model = msgspec.json.encode(backend.model).decode()
     return [
         overwrite("x-pointsman-cluster", literal(backend.name)),
-        overwrite("x-pointsman-prefix", literal(prefix or "/")),
+        overwrite("x-pointsman-target", literal(f"{scheme} {prefix or '/'}")),
         overwrite("x-pointsman-model", literal(model)),
     ]
 

@@ -58,7 +58,6 @@ def _manager(settings: EnvoySettings) -> dict[str, Any]:
         "merge_slashes": True,
         "stream_idle_timeout": "600s",
         "request_headers_timeout": "30s",
-        "scheme_header_transformation": {"match_upstream": True},
         "early_header_mutation_extensions": [_strip_own_headers()],
         "access_log": [requests_log()],
         "local_reply_config": local_reply(settings.max_body_bytes),
@@ -122,6 +121,7 @@ def _decision_headers() -> dict[str, Any]:
             overwrite("x-pointsman-config-version", decision("version")),
             overwrite("x-pointsman-attempts", "%UPSTREAM_REQUEST_ATTEMPT_COUNT%"),
         ],
+        [remove_prefix("x-envoy-")],  # the decompressor counts bytes there
     )
 
 

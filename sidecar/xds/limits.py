@@ -36,7 +36,6 @@ def limits_listener(settings: EnvoySettings) -> dict[str, Any]:
         generate_request_id=False,
         stream_idle_timeout="0s",
         server_header_transformation="PASS_THROUGH",
-        scheme_header_transformation={"match_upstream": True},
         local_reply_config=local_reply(settings.max_body_bytes),
         route_config=_to_named_cluster(),
         http_filters=[

@@ -89,13 +89,19 @@ def socket_address(host: str, port: int) -> dict[str, Any]:
 
 
 def header_mutation(
-    request: Iterable[Mapping[str, Any]], response: Iterable[Mapping[str, Any]] = ()
+    request: Sequence[Mapping[str, Any]],
+    response: Sequence[Mapping[str, Any]] = (),
+    request_trailers: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Return the filter that makes these header mutations, in order."""
     return extension(
         "envoy.filters.http.header_mutation",
         "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
-        mutations={"request_mutations": list(request), "response_mutations": list(response)},
+        mutations={
+            "request_mutations": request,
+            "response_mutations": response,
+            "request_trailers_mutations": request_trailers,
+        },
     )
 
 

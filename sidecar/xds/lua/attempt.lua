@@ -1,7 +1,7 @@
 -- Runs in the cluster of every backend, once per attempt; CONTROL_FIELDS is set above this text.
 -- What differs between clusters comes in headers, so that all share one Lua state per thread:
--- x-pointsman-prefix (what replaces /v1 in the path, "/" for nothing) and x-pointsman-model (the
--- model's name as JSON).
+-- x-pointsman-target (the scheme, and what replaces /v1 in the path, "/" for nothing) and
+-- x-pointsman-model (the model's name as JSON).
 local find, sub, byte, match = string.find, string.sub, string.byte, string.match
 
 -- Returns the position after the string whose opening quote is at `pos`.
@@ -114,11 +114,13 @@ end
 function envoy_on_request(handle)
   local headers, info = handle:headers(), handle:streamInfo()
   local metadata = info:dynamicMetadata()
-  local prefix, model = headers:get('x-pointsman-prefix'), headers:get('x-pointsman-model')
+  local scheme, prefix = match(headers:get('x-pointsman-target'), '^(%a+) (.*)$')
+  local model = headers:get('x-pointsman-model')
   local attempt = tonumber(headers:get('x-envoy-attempt-count') or '1')
-  headers:remove('x-pointsman-prefix')
+  headers:remove('x-pointsman-target')
   headers:remove('x-pointsman-model')
   headers:remove('x-envoy-attempt-count')
+  headers:replace(':scheme', scheme)
   set_path(headers, metadata, prefix)
   if info:routeName() ~= 'decided' then return end
 

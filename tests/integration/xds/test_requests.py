@@ -66,7 +66,7 @@ async def test_a_decision_shows_in_the_answers_headers(gateway, model):
 async def test_headers_that_a_client_forges_have_no_effect(gateway, model):
     forged = {
         "x-pointsman-cluster": "evil",
-        "x-pointsman-prefix": "/evil",
+        "x-pointsman-target": "https /evil",
         "x-pointsman-model": '"evil"',
         "x-pointsman-limit-ms": "1",
         "X-Pointsman-Variants": "evil",
