@@ -126,7 +126,8 @@ async def test_a_backend_that_comes_back_within_that_while_stays(following):
 async def test_a_backend_that_comes_back_after_that_while_is_pending_again(following):
     gateway = following
     a, silent = await gateway.upstream(), await gateway.upstream(hangs)
-    await gateway.serve(backend("a", a.port), backend("b", a.port))
+    await gateway.serve(backend("a", a.port))
+    await gateway.publisher.publish(snapshot(backend("a", a.port), backend("b", a.port)))
     await gateway.publisher.publish(snapshot(backend("a", a.port)))
     await eventually(lambda: _unknown(gateway, "b"))
 
