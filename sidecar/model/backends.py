@@ -1,0 +1,88 @@
+"""Backends, and what they did lately."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+Window = Literal["1m", "15m", "1h", "total"]
+
+LIMITED = "~limited"
+"""Suffix of a backend's second cluster, which enforces its own shorter time to first byte."""
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """One address of a backend."""
+
+    url: str
+    weight: int = 1
+    zone: str | None = None
+
+
+class Price(msgspec.Struct, frozen=True):
+    """US dollars per token."""
+
+    per_input_token: float = 0.0
+    per_output_token: float = 0.0
+    per_cached_input_token: float | None = None
+
+
+class Health(msgspec.Struct, frozen=True):
+    """Active health check: GET ``path`` every ``interval_seconds``."""
+
+    path: str
+    interval_seconds: float = 10.0
+
+
+class Backend(msgspec.Struct, frozen=True):
+    """A model at a provider. Its name is also the name of its Envoy cluster."""
+
+    name: str
+    model: str
+    provider: str
+    type: str = "openai"
+    endpoints: tuple[Endpoint, ...] = ()
+    enabled: bool = True
+    priority: int = 100
+    defaults: Mapping[str, Any] = {}
+    timeout_seconds: float = 60.0
+    price: Price = Price()
+    max_context_size: int | None = None
+    capabilities: frozenset[str] = frozenset()
+    region: str | None = None
+    credential: str | None = None
+    credential_header: str = "authorization"
+    health: Health | None = None
+    description: str = ""
+    tags: Mapping[str, str] = {}
+
+
+class WindowStats(msgspec.Struct, frozen=True):
+    """What one backend did in one window, over all nodes. Means are ``None`` without samples."""
+
+    requests: int = 0
+    errors: int = 0
+    latency_ms: float | None = None
+    ttft_ms: float | None = None
+    tokens_per_second: float | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+    @property
+    def error_rate(self) -> float | None:
+        """Errors by requests, or ``None`` when there were no requests."""
+        return self.errors / self.requests if self.requests else None
+
+
+class BackendStats(msgspec.Struct, frozen=True):
+    """The windows of one backend; a window that is absent has no samples."""
+
+    windows: Mapping[Window, WindowStats] = {}
+    in_flight: int = 0
+
+
+class Stats(msgspec.Struct, frozen=True):
+    """Frozen view of all backends. ``unready``: clusters that Envoy does not have (yet)."""
+
+    backends: Mapping[str, BackendStats] = {}
+    unready: frozenset[str] = frozenset()

@@ -1,0 +1,199 @@
+"""Routers, plans and decisions: how a request becomes a list of attempts."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, Protocol
+
+import msgspec
+
+from sidecar.model.backends import Backend, Stats
+from sidecar.model.request import BASE_HEADERS, InferenceRequest
+
+MAX_ATTEMPTS = 10
+"""Longest plan, and deepest nesting of routers (LangDB's MAX_DEPTH counts both)."""
+
+
+class Attempt(NamedTuple):
+    """One step of a plan: this backend with these parameters over the request's own."""
+
+    backend: Backend
+    parameters: Mapping[str, Any]
+
+
+class Plan(NamedTuple):
+    """What to try, in order; ``probability`` is that of drawing this first attempt.
+
+    ``strategy`` names the routers that were walked, outermost first (``fallback/optimized``).
+    """
+
+    attempts: tuple[Attempt, ...]
+    probability: float
+    strategy: str
+
+
+class Entropy:
+    """A deterministic source of uniforms: same seed, same numbers, so a decision can be replayed.
+
+    SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
+    """
+
+    __slots__ = ("_state", "seed")
+
+    def __init__(self, seed: int) -> None:
+        self.seed = self._state = seed & 0xFFFFFFFFFFFFFFFF
+
+    def uniform(self) -> float:
+        """Return the next number in [0, 1), with 53 random bits."""
+        self._state = z = (self._state + 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
+        return ((z ^ (z >> 31)) >> 11) * 2.0**-53
+
+
+class Context(NamedTuple):
+    """All that a decision may depend on besides the snapshot. ``now``: Unix time in seconds."""
+
+    request: InferenceRequest
+    stats: Stats
+    entropy: Entropy
+    now: float
+
+
+Predicate = Callable[[Context], bool]
+Accessor = Callable[[Context], Any]
+"""Reads one subject; returns ``MISSING`` when there is none."""
+
+
+class Compilers(NamedTuple):
+    """What a router needs from other rooms when it is built; both raise ConfigError.
+
+    ``accessor(subject, path)`` compiles a SUBJECT (`user.id`, `headers.x-a`, `body.a.b`);
+    ``condition(document, path)`` compiles a CONDITION. ``path`` is used in fault messages.
+    """
+
+    accessor: Callable[[str, str], Accessor]
+    condition: Callable[[Any, str], Predicate]
+
+
+class Candidate(NamedTuple):
+    """A target that can be tried now: its place in the router, its name, and its own plan."""
+
+    place: int
+    label: str
+    plan: Plan
+
+    @property
+    def backend(self) -> Backend:
+        """The backend that this candidate would try first."""
+        return self.plan.attempts[0].backend
+
+
+class Ranking(NamedTuple):
+    """Candidates in the order to try, and the probability of drawing the first of them."""
+
+    order: Sequence[Candidate]
+    probability: float = 1.0
+
+
+class Strategy(Protocol):
+    """Puts candidates into order. Pure: time, statistics and chance come from the context."""
+
+    def rank(self, candidates: Sequence[Candidate], context: Context) -> Ranking:
+        """Return all candidates, best first; ``candidates`` is never empty."""
+
+
+class Leaf(msgspec.Struct, frozen=True):
+    """A target that names backends: one, or all of `provider/*` or of a bare model name."""
+
+    label: str
+    backends: tuple[Backend, ...]
+    parameters: Mapping[str, Any] = {}
+
+
+class Router(msgspec.Struct, frozen=True):
+    """A strategy over targets. ``keep_rest``: the rest of the ranking stays as fallback."""
+
+    name: str
+    type: str
+    strategy: Strategy
+    targets: "tuple[Leaf | Router, ...]"
+    keep_rest: bool = True
+    parameters: Mapping[str, Any] = {}
+    warnings: tuple[str, ...] = ()
+
+
+class Route(msgspec.Struct, frozen=True):
+    """An ordered rule: when ``matches`` says yes, ``router`` decides. ``None``: always."""
+
+    name: str
+    order: float
+    router: Router
+    matches: Predicate | None = None
+    models: frozenset[str] | None = None
+    """The only model names that can match, if the condition pins them; for the index."""
+
+
+class RouteIndex(Protocol):
+    """Finds the first route that matches."""
+
+    def first(self, context: Context) -> Route | None:
+        """Return the route that decides, or ``None``."""
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """Process settings that a decision depends on."""
+
+    inline_routers: bool = True
+    inline_scripts: bool = False
+    unknown_model: Literal["default", "reject"] = "default"
+
+
+class Catalog(Protocol):
+    """Resolves target names to backends and stored routers."""
+
+    def leaf(self, name: str, parameters: Mapping[str, Any]) -> Leaf | None:
+        """Return the backends called ``name`` (`name`, `provider/model`, `provider/*`, model)."""
+
+    def router(self, name: str) -> Router | None:
+        """Return the stored router called ``name``."""
+
+    def known(self) -> Sequence[str]:
+        """Return what a target can be called (`name`, `router/<name>`), for fault messages."""
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """The live configuration, compiled. ``headers``: request headers that it reads, sorted."""
+
+    version: int
+    digest: str
+    backends: Mapping[str, Backend]
+    routers: Mapping[str, Router]
+    routes: RouteIndex
+    catalog: Catalog
+    default: Router | None
+    headers: tuple[str, ...] = BASE_HEADERS
+    policy: Policy = Policy()
+    route_list: tuple[Route, ...] = ()
+    """The same routes, in any order, for those who list them: ``routes`` only finds."""
+
+
+class Splice(NamedTuple):
+    """Replace ``length`` bytes at ``offset`` of the original body by ``text`` (UTF-8)."""
+
+    offset: int
+    length: int
+    text: str
+
+
+class Decision(NamedTuple):
+    """What was decided, and enough to decide it again: seed and time are in the id."""
+
+    id: str
+    route: str
+    plan: Plan
+    splices: tuple[tuple[Splice, ...], ...]
+    """For each attempt the splices that turn the client's body into what it gets, ascending."""
+    config_version: int
+    model: str | None
+    warnings: tuple[str, ...] = ()
+    hide_usage: bool = False
+    """Whether the stream's usage chunk is for us only, because the client did not ask for it."""
