@@ -12,7 +12,7 @@ import structlog
 from sidecar.config import files
 from sidecar.config.documents import Documents
 from sidecar.config.redis_store import RedisStore, Stored
-from sidecar.errors import StoreError
+from sidecar.errors import StoreError, StoreUnreachable
 
 STATUS_SECONDS = 10.0
 """Between two writes of the status when there is no news; it lives three times as long."""
@@ -43,23 +43,28 @@ class Keeper:
             return
         if stored.digest != digest:
             what = _describe(stored.documents, self._recorded)
-            await self._store.record(stored, digest, who="redis", what=what)
+            try:
+                await self._store.record(stored, digest, who="redis", what=what)
+            except StoreUnreachable:
+                raise
+            except StoreError as error:  # it takes no writes now: rules are live all the same
+                _log.warning("edit_not_recorded", error=str(error))
             self._recorded_at = monotonic()
         self._recorded = stored.documents
 
     async def run(self, report: Callable[[], dict[str, Any]]) -> None:
         """Write the last good configuration and the status at each news, until cancelled."""
         while True:
+            # Not wait_for: before Python 3.12 it loses a cancellation that meets the news.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STATUS_SECONDS):
+                    await self.news.wait()
             self.news.clear()
             status = report()
             await self._save(status["digest"], status["version"])
             with suppress(StoreError):  # the feed has noticed it as well, and says so
                 await self._store.write_status(self._node, status, 3 * STATUS_SECONDS)
             await asyncio.sleep(NEWS_GAP_SECONDS)
-            # Not wait_for: before Python 3.12 it loses a cancellation that meets the news.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(STATUS_SECONDS):
-                    await self.news.wait()
 
     async def _save(self, digest: str | None, version: int) -> None:
         documents = self.documents

@@ -1,7 +1,8 @@
 """How Redis is reached: URL, time limits, and its errors told as ours."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -37,7 +38,9 @@ def connect(url: str) -> Redis:
             protocol=3,
             client_name="pointsman",
             socket_connect_timeout=CONNECT_SECONDS,
-            socket_timeout=ANSWER_SECONDS,
+            # Limits are set in ``answering``: redis-py's own use asyncio.wait_for, which before
+            # Python 3.12 loses a cancellation now and then, and the process would never end.
+            socket_timeout=None,
             # The feed retries with a full reload; a silent retry here could repeat a write.
             retry=Retry(NoBackoff(), 0),
             maint_notifications_config=MaintNotificationsConfig(enabled=False),
@@ -53,15 +56,19 @@ def place(url: str) -> str:
     return f"{scheme}{slashes}{rest.rpartition('@')[2].partition('?')[0]}" if slashes else "…"
 
 
-@contextmanager
-def redis_errors(where: str) -> Iterator[None]:
-    """Turn what redis-py raises into StoreUnreachable or StoreError.
+@asynccontextmanager
+async def answering(where: str, seconds: float = ANSWER_SECONDS) -> AsyncIterator[None]:
+    """Limit how long Redis may take; turn what redis-py raises into our errors.
 
-    ``ValueError``: a key holds what is not ours, such as a version that is no number.
-    ``RuntimeError``: what uvloop raises on a transport that was closed a moment ago.
+    StoreUnreachable: no connection or no answer. StoreError: Redis refused, or a key holds what
+    is not ours (``ValueError``), such as a version that is no number. ``RuntimeError`` is what
+    uvloop raises on a transport that was closed a moment ago.
     """
     try:
-        yield
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise StoreUnreachable(f"{where}: no answer within {seconds:g} s") from None
     except (NoConnection, NoAnswer, OSError, RuntimeError) as error:
         raise StoreUnreachable(f"{where}: {error}") from error
     except (RedisError, ValueError) as error:

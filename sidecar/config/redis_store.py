@@ -10,7 +10,7 @@ import msgspec
 from redis.exceptions import WatchError
 
 from sidecar.config.documents import KINDS, Digester, Documents
-from sidecar.config.redis_client import connect, place, redis_errors
+from sidecar.config.redis_client import answering, connect, place
 from sidecar.config.tracking import Changes, tracking
 from sidecar.errors import StoreConflict
 
@@ -22,13 +22,14 @@ _PAGE = 20
 _RECORD = """
 local version = tonumber(redis.call('GET', KEYS[1]) or '0')
 if version ~= tonumber(ARGV[1]) or redis.call('GET', KEYS[2]) == ARGV[2] then return 0 end
-version = redis.call('INCR', KEYS[1])
-redis.call('SET', KEYS[2], ARGV[2])
+version = version + 1
 redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[3], '*', 'version', version, unpack(ARGV, 4))
+redis.call('SET', KEYS[2], ARGV[2])
+redis.call('SET', KEYS[1], version)
 return version
 """
 """Compare and set: ARGV is the version that the documents were read at, their digest, the longest
-history, and the fields of its entry."""
+history, and the fields of its entry. The history comes first: it is what may be refused."""
 
 
 class Stamp(NamedTuple):
@@ -80,7 +81,7 @@ class RedisStore:
 
     async def load(self) -> Stored:
         """Return all documents and their version, as of one moment."""
-        with redis_errors(self._where):
+        async with answering(self._where):
             async with self._redis.pipeline(transaction=True) as pipe:
                 pipe.mget(self._version, self._digest)
                 for key in self._hashes:
@@ -90,7 +91,7 @@ class RedisStore:
 
     async def stamp(self) -> Stamp:
         """Return version and digest only."""
-        with redis_errors(self._where):
+        async with answering(self._where):
             return _stamp(await self._redis.mget(self._version, self._digest))
 
     def changes(self) -> AbstractAsyncContextManager[Changes]:
@@ -108,18 +109,17 @@ class RedisStore:
         """
         keys = [self._version, self._digest, *self._hashes]
         entry = await asyncio.to_thread(_entry, documents, who, what)
-        with redis_errors(self._where):
-            async with self._redis.pipeline(transaction=True) as pipe:
-                await pipe.watch(*keys)
-                stored = await self.load()
-                _check_base(stored, based_on)
-                pipe.multi()
-                self._queue(pipe, stored, documents, entry)
-                try:
-                    await pipe.execute()
-                except WatchError:
-                    raise StoreConflict("somebody else wrote at the same time") from None
-                return stored.version + 1
+        async with answering(self._where), self._redis.pipeline(transaction=True) as pipe:
+            await pipe.watch(*keys)
+            stored = await self.load()
+            _check_base(stored, based_on)
+            pipe.multi()
+            self._queue(pipe, stored, documents, entry)
+            try:
+                await pipe.execute()
+            except WatchError:
+                raise StoreConflict("somebody else wrote at the same time") from None
+            return stored.version + 1
 
     async def record(self, stored: Stored, digest: str, *, who: str, what: str) -> int | None:
         """Give documents that were edited by hand a version and an entry in the history.
@@ -130,7 +130,7 @@ class RedisStore:
         entry = await asyncio.to_thread(_entry, stored.documents, who, what)
         fields = [part for pair in entry.items() for part in pair]
         arguments = [stored.version, digest, _entries(entry), *fields]
-        with redis_errors(self._where):
+        async with answering(self._where):
             version = await self._record(
                 keys=[self._version, self._digest, self._history], args=arguments
             )
@@ -138,7 +138,7 @@ class RedisStore:
 
     async def history(self, count: int) -> list[Change]:
         """Return the last ``count`` changes, newest first."""
-        with redis_errors(self._where):
+        async with answering(self._where):
             entries = await self._redis.xrevrange(self._history, count=count)
             return [
                 Change(
@@ -150,17 +150,19 @@ class RedisStore:
     async def version_at(self, version: int) -> Documents | None:
         """Return the documents of a version, or ``None`` when the history has it no more."""
         last = "+"
-        with redis_errors(self._where):
-            while entries := await self._redis.xrevrange(self._history, max=last, count=_PAGE):
-                for _, fields in entries:
-                    if int(fields[b"version"]) == version:
-                        return Documents.parse(fields[b"config"])
-                last = f"({entries[-1][0].decode()}"
-        return None
+        while True:
+            async with answering(self._where):
+                entries = await self._redis.xrevrange(self._history, max=last, count=_PAGE)
+            for _, fields in entries:
+                if int(fields[b"version"]) == version:
+                    return Documents.parse(fields[b"config"])
+            if not entries:
+                return None
+            last = f"({entries[-1][0].decode()}"
 
     async def write_status(self, node: str, status: Mapping[str, Any], ttl: float) -> None:
         """Tell what ``node`` runs, for ``ttl`` seconds, under the key ``status:<node>``."""
-        with redis_errors(self._where):
+        async with answering(self._where):
             text = msgspec.json.encode(status)
             await self._redis.set(f"{self.prefix}status:{node}", text, px=int(ttl * 1000))
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
 
-from sidecar.config.redis_client import redis_errors
+from sidecar.config.redis_client import ANSWER_SECONDS, answering
 from sidecar.errors import StoreUnreachable
 
 IDLE_SECONDS = 2.0
@@ -46,11 +46,11 @@ class Changes:
 
     async def pending(self) -> bool:
         """Tell whether something has arrived that was not looked at."""
-        with redis_errors(self._where):
+        async with answering(self._where):
             return bool(await self._connection.can_read())
 
     async def _read(self) -> frozenset[str]:
-        with redis_errors(self._where):
+        async with answering(self._where, IDLE_SECONDS + ANSWER_SECONDS):
             reply = await self._connection.read_response(timeout=IDLE_SECONDS, push_request=True)
             if reply is None and self._asked:
                 raise StoreUnreachable(f"{self._where}: no answer to PING")
@@ -75,14 +75,14 @@ async def tracking(redis: Redis, keys: Sequence[str], where: str) -> AsyncIterat
     this and the first load is announced as well.
     """
     pool: Any = redis.connection_pool
-    with redis_errors(where):
+    async with answering(where):
         connection = await pool.get_connection()
     try:
         changes = Changes(connection, frozenset(keys), where)
         # redis-py has no public way to hear of invalidations on the asyncio client.
         connection._parser.set_invalidation_push_handler(changes.take)  # noqa: SLF001
         prefixes = [word for key in keys for word in ("PREFIX", key)]
-        with redis_errors(where):
+        async with answering(where):
             await connection.send_command("CLIENT", "TRACKING", "ON", "BCAST", *prefixes)
             await connection.read_response()
         yield changes
