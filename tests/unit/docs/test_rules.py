@@ -19,7 +19,10 @@ BLOCKS = [
     for code in re.findall(r"```json\n(.*?)```", block, flags=re.DOTALL)
     for line in ([code] if code.startswith("{\n") else code.splitlines())
 ]
-NAMES = "openai/gpt-4o openai/gpt-4o-mini openai/gpt-3.5-turbo azure/gpt-4o gemini/gemini-2.0-flash-exp deepseek/deepseek-chat"
+NAMES = (
+    "openai/gpt-4o openai/gpt-4o-mini openai/gpt-3.5-turbo azure/gpt-4o "
+    "gemini/gemini-2.0-flash-exp deepseek/deepseek-chat"
+)
 BACKENDS = {
     name.replace("/", "-"): {
         "provider": name.split("/")[0],
