@@ -59,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
         "--only", action="append", choices=BENCHMARKS, metavar="NAME",
         help=f"run this one; may be given again: {', '.join(BENCHMARKS)}",
     )  # fmt: skip
-    made.add_argument("--seconds", type=float, default=5.0, help="length of one measurement")
+    made.add_argument("--seconds", type=float, default=2.0, help="length of one measurement")
     made.add_argument("--write", type=Path, metavar="FILE", help=f"default with all: {RESULTS}")
     return made
 

@@ -12,7 +12,7 @@ from bench.table import Row
 class Env:
     """How long to measure, and where to say how it goes."""
 
-    seconds: float = 5.0
+    seconds: float = 2.0
     """How long one measurement lasts."""
     _start: float = field(default_factory=time.monotonic)
 

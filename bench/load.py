@@ -29,6 +29,8 @@ LENGTH = b"\r\ncontent-length:"
 CHUNKED = b"\r\ntransfer-encoding: chunked\r\n"
 CLOSE = b"\r\nconnection: close\r\n"
 
+Watch = Callable[[float, bytes], None]
+
 
 def request(
     path: str, body: bytes = b"", headers: Mapping[str, str] | None = None, method: str = "POST"
@@ -69,12 +71,15 @@ async def open_loop(
     *,
     connections: int = 32,
     header: str = "",
+    watch: Watch | None = None,
 ) -> Result:
     """Send ``requests`` in turn at ``starts``: `even`, `poisson`, or any rising seconds from 0.
 
     A request whose time has come waits for a free connection, and its latency counts the wait.
+    ``watch`` is given the time of each answer and its head in lower case.
     """
     pool = _Pool(address, requests, header)
+    pool.watch = watch
     await pool.open(connections)
     waiting: deque[float] = deque()
     pool.next_start = lambda: waiting.popleft() if waiting else None
@@ -130,6 +135,7 @@ class _Pool:
         self.next_start: Callable[[], float | None] = _no_start
         """When the next request was to start; None: nothing to send now."""
         self.header = f"\r\n{header.lower()}:".encode() if header else b""
+        self.watch: Watch | None = None
         self.result = Result()
         self.busy = 0
         self.last_answer = 0.0
@@ -264,6 +270,8 @@ class _Connection(asyncio.Protocol):
         result.statuses[status] += 1
         if pool.header and pool.header in head:
             result.carried += 1
+        if pool.watch:
+            pool.watch(now, head)
         pool.busy -= 1
         self._sent = False
 
