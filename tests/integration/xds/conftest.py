@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.xds.gateway import Gateway
+from tests.integration.xds.gateway import Gateway, backend
+from tests.integration.xds.workers import plan
 
 
 @pytest.fixture
@@ -24,3 +25,12 @@ async def start_gateway():
 @pytest.fixture
 async def gateway(start_gateway):
     return await start_gateway()
+
+
+@pytest.fixture
+async def model(gateway):
+    """One backend, and a worker that decides for it."""
+    upstream = await gateway.upstream()
+    await gateway.serve(backend("a", upstream.port))
+    gateway.sidecar.always(plan("a"))
+    return upstream
