@@ -113,4 +113,4 @@ def test_tokens_arrive_at_the_pace_that_was_set(client, model):
     times = [time.perf_counter() - began for _ in ask(client, stream=True)]
 
     assert times[0] >= 0.045
-    assert 0.04 <= times[6] - times[1] < 0.5
+    assert times[6] >= 0.09, "50 ms to the first token, then 10 ms for each"
