@@ -67,6 +67,8 @@ class Control:
             node=settings.node,
         )
         self._totals: Totals = {}
+        self._refused: str | None = None
+        self._refusals = 0
         self._new_rules = asyncio.Event()
 
     async def run(self) -> None:
@@ -168,13 +170,24 @@ class Control:
                 self._health = await self._envoy.backends()
             except AdminUnreachable:
                 self._health = {}
+            self._notice(self._publisher.rejection)
             await asyncio.sleep(HEALTH_SECONDS)
+
+    def _notice(self, rejection: str | None) -> None:
+        """Show resources that Envoy refused where rejected documents are shown."""
+        if rejection == self._refused:
+            return
+        self._refused = rejection
+        self._feed.note("envoy_rejection", rejection)
+        if rejection is not None:
+            self._refusals += 1
+            _log.error("resources_rejected", reason=rejection)
 
     def _gauges(self) -> Gauges:
         return Gauges(
             config_version=lambda: self._cache.current.version if self._cache.current else None,
             config_age_seconds=lambda: self._feed.age,
-            config_rejections=lambda: self._cache.rejected,
+            config_rejections=lambda: {**self._cache.rejected, "envoy": self._refusals},
             store_up=lambda: float(bool(self._feed.store_up)),
             in_flight=lambda: {name: one.in_flight for name, one in self._health.items()},
             healthy=lambda: {name: one.healthy for name, one in self._health.items()},

@@ -55,6 +55,7 @@ class ConfigFeed:
         self._fallback = fallback
         self._keeper = Keeper(store, state_dir, node) if writer else None
         self._took = 0.0
+        self._notes: dict[str, object] = {}
         # All processes of a node see the same; one of them telling it is enough.
         self._tell = _log.warning if writer else _log.debug
 
@@ -72,7 +73,13 @@ class ConfigFeed:
             "version": current.version if current else None,
             "digest": current.digest if current else None,
             "rejection": rejection.report() if rejection else None,
+            **self._notes,
         }
+
+    def note(self, name: str, value: object) -> None:
+        """Add a JSON value to the report: what others of this process have to say about rules."""
+        self._notes[name] = value
+        self._noted()
 
     async def run(self) -> None:
         """Follow the store until cancelled; no fault of the store or of documents ends this."""

@@ -177,7 +177,8 @@ class Publisher:
         differing = frozenset(
             file
             for file, version in self._versions.items()
-            if taken.get(_VERSION_STATS[file]) != version
+            # An Envoy without such a file, one of the operator's own, says nothing about it.
+            if taken.get(_VERSION_STATS[file], version) != version
         )
         lasting, self._refused = differing & self._refused, differing
         self.rejection = self._reason(lasting) if lasting else None

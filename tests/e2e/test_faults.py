@@ -114,6 +114,22 @@ class TestEnvoy:
         sidecar.start()
         fragile.until(lambda: decided(fragile.chat()), "decisions again")
 
+    def test_what_envoy_refuses_is_shown_like_a_wrong_document(self, fragile):
+        """Documents that are right by themselves, and more than Envoy can count."""
+        heavy = {"url": f"http://{fragile.models['large'].address}", "weight": 1_000_000}
+        fragile.put("backends", "heavy", {**fragile.backend("large"), "endpoints": [heavy] * 4300})
+
+        fragile.until(lambda: fragile.ready()["rules"].get("envoy_rejection"), "the rejection")
+
+        assert "clusters.json" in fragile.ready()["rules"]["envoy_rejection"]
+        assert "heavy" in fragile.ready()["rules"]["envoy_rejection"]
+        fragile.until(
+            lambda: fragile.metric("pointsman_config_rejections_total", code="envoy") >= 1, "count"
+        )
+        assert all(decided(fragile.chat()) for _ in range(10))
+        fragile.drop("backends", "heavy")
+        fragile.until(lambda: not fragile.ready()["rules"]["envoy_rejection"], "the recovery")
+
 
 class TestRedis:
     def test_lost_for_a_while_rules_stay_and_edits_follow_when_it_is_back(self, fragile):
