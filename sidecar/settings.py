@@ -44,6 +44,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     on_unknown_model: Literal["default", "reject"] = "default"
     max_body_bytes: int = 32 * 1024 * 1024
     tokens_file: Path | None = None
+    ca_file: Path | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "console", "json"] = "auto"
     node: str = msgspec.field(default_factory=socket.gethostname)

@@ -6,7 +6,7 @@ import msgspec
 
 from sidecar.settings import Settings
 from sidecar.xds.bootstrap import bootstrap
-from sidecar.xds.resources import EnvoySettings
+from sidecar.xds.resources import EnvoySettings, system_ca_file
 
 BOOTSTRAP = "envoy.json"
 
@@ -22,6 +22,7 @@ def envoy_settings(settings: Settings) -> EnvoySettings:
         workers=settings.workers,
         max_body_bytes=settings.max_body_bytes,
         node=settings.node,
+        ca_file=str(settings.ca_file or system_ca_file()),
     )
 
 

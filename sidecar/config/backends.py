@@ -17,10 +17,12 @@ _URL = re.compile(
     r"(?::(?P<port>[0-9]{1,5}))?(?P<path>/[!$%&'()*+,./0-9:;=@A-Z_a-z~-]*)?\Z"
 )
 _CREDENTIAL = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*\Z|file:/[^\0]+\Z")
-_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}\Z")
+_LINE = re.compile(r"[^\x00-\x1f\x7f]{1,256}\Z")
+_PATH = re.compile(r"/[\x21-\x7e]{0,1023}\Z")
 
 Amount = Annotated[float, msgspec.Meta(ge=0)]
-Seconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
+Seconds = Annotated[float, msgspec.Meta(ge=0.001, le=3600)]
 Weight = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
 
@@ -204,10 +206,24 @@ def _check_fields(document: BackendDocument, path: str) -> Iterator[Fault]:
         yield Fault(
             f"{path}.credential_header", f'"{document.credential_header}" is not a header name'
         )
-    if document.health is not None and not document.health.path.startswith("/"):
-        yield Fault(f"{path}.health.path", "must start with /")
+    if document.health is not None and not _PATH.match(document.health.path):
+        yield Fault(
+            f"{path}.health.path", "must start with / and have only visible ASCII characters"
+        )
+    yield from _check_lines(document, path)
     for field in ("model", "messages", "stream", *CONTROL_FIELDS):
         if field in document.defaults:
             yield Fault(
                 f"{path}.defaults.{field}", "is no parameter of a model and cannot be a default"
             )
+
+
+def _check_lines(document: BackendDocument, path: str) -> Iterator[Fault]:
+    """Check what becomes part of a header: one value that Envoy refuses costs all clusters."""
+    lines: dict[str, str | None] = {"model": document.model, "provider": document.provider}
+    for place, given in enumerate(document.endpoints):
+        if isinstance(given, EndpointDocument):
+            lines[f"endpoints[{place}].zone"] = given.zone
+    for field, text in lines.items():
+        if text is not None and not _LINE.match(text):
+            yield Fault(f"{path}.{field}", "must be 1 to 256 characters, none a control character")

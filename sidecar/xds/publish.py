@@ -203,7 +203,9 @@ class Publisher:
 
     def _lingering(self, wanted: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         now = time.monotonic()
-        gone = self._clusters.keys() - wanted.keys()
+        # What Envoy never took, it may refuse: lingering, it would keep all others out as well.
+        refused = {name for name in self._clusters if name.removesuffix(LIMITED) in self.pending}
+        gone = self._clusters.keys() - wanted.keys() - refused
         leaving = {name: self._leaving.get(name, now + self._linger) for name in gone}
         self._leaving = {name: until for name, until in leaving.items() if until > now}
         self._active -= gone - self._leaving.keys()
