@@ -45,7 +45,7 @@ async def _milliseconds(env: Env, system: System, path: str, size: int) -> float
     """Return the median latency. Raises RuntimeError unless every answer is as it should be."""
     result = await closed_loop(
         system.address, [request(path, body(size))],
-        connections=1, seconds=env.seconds / 10, header=DECISION,
+        connections=1, seconds=env.seconds / 6, header=DECISION,
     )  # fmt: skip
     expected = result.answers if path == DECIDED else 0
     if result.carried != expected or result.statuses[200] != result.answers:

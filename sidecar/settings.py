@@ -12,6 +12,8 @@ import msgspec
 from sidecar.errors import SettingsError
 
 PREFIX = "POINTSMAN_"
+_LONGEST_RUN_DIR = 90
+"""A Unix socket's address has 107 bytes on Linux, and sockets are called ``/worker-NNNN.sock``."""
 
 
 class Address(NamedTuple):
@@ -87,10 +89,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.run_dir
 
     def with_run_dir(self) -> Self:
-        """Return settings with a run directory, made here (mode 0700) when none was set."""
-        folder = self.run_dir or Path(tempfile.mkdtemp(prefix="pointsman-"))
+        """Return settings with a run directory, made here (mode 0700) when none was set.
+
+        Raises SettingsError when its path leaves no room for a Unix socket's name.
+        """
+        folder = (self.run_dir or Path(tempfile.mkdtemp(prefix="pointsman-"))).absolute()
+        if len(os.fsencode(folder)) > _LONGEST_RUN_DIR:
+            raise SettingsError(
+                f"{PREFIX}RUN_DIR={str(folder)!r} is too long for the sockets in it: "
+                f"at most {_LONGEST_RUN_DIR} bytes"
+            )
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return msgspec.structs.replace(self, run_dir=folder.absolute())
+        return msgspec.structs.replace(self, run_dir=folder)
 
     def environment(self) -> dict[str, str]:
         """Return the variables that make a child process read these very settings."""

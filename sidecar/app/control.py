@@ -18,6 +18,7 @@ from sidecar.admin.http import admin_app
 from sidecar.app import logs
 from sidecar.app.channel import Bulletin
 from sidecar.app.envoy import envoy_settings, write_bootstrap
+from sidecar.app.ports import check_ports
 from sidecar.app.rules import open_feed
 from sidecar.app.workers import Workers
 from sidecar.config.redis_client import connect
@@ -37,7 +38,8 @@ _log = structlog.get_logger()
 
 
 def run(settings: Settings) -> None:
-    """Run control and its workers until SIGTERM or SIGINT."""
+    """Run control and its workers until SIGTERM or SIGINT. Raises PortInUse, SettingsError."""
+    check_ports({"POINTSMAN_ADMIN": settings.admin})
     settings = settings.with_run_dir()
     # gRPC would complain at each start of a worker; a child that execs shares nothing with it.
     os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"

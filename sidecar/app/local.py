@@ -9,10 +9,11 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+import msgspec
 from rich.console import Console
 
 from sidecar.app.child import Child, find_envoy, find_redis
@@ -28,12 +29,6 @@ RESTART_SECONDS = 3.0
 _console = Console(stderr=True, highlight=False)
 
 
-class PortInUse(PointsmanError):
-    """An address that is needed is taken; the message names the setting that moves it."""
-
-    code = "port_in_use"
-
-
 class StartFailed(PointsmanError):
     """Something did not come up; the message has the end of its log."""
 
@@ -45,7 +40,12 @@ class Local:
 
     def __init__(self, settings: Settings) -> None:
         self._own_run_dir = settings.run_dir is None
-        self.settings = settings.with_run_dir()
+        settings = settings.with_run_dir()
+        if not settings.redis_url and settings.state_dir is None:
+            # The embedded Redis forgets everything; older rules must not come back without it.
+            state = settings.run_folder() / "state"
+            settings = msgspec.structs.replace(settings, state_dir=state)
+        self.settings = settings
         self.children: dict[str, Child] = {}
 
     def __enter__(self) -> Self:
@@ -150,23 +150,6 @@ def fetch(url: str) -> str | None:
             return str(response.read().decode()) if response.status == 200 else None
     except OSError:
         return None
-
-
-def check_ports(ports: Mapping[str, Address]) -> None:
-    """Raise PortInUse when addresses are taken; keys are the names of their settings."""
-    taken = [f"{address}: set {name}" for name, address in ports.items() if _is_taken(address)]
-    if taken:
-        raise PortInUse(f"in use: {'; '.join(taken)} to a free address")
-
-
-def _is_taken(address: Address) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(tuple(address))
-        except OSError:
-            return True
-    return False
 
 
 def _reason(code: int) -> str:

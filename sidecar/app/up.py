@@ -10,7 +10,8 @@ from typing import Self
 from rich.console import Console
 
 from sidecar.app import banner
-from sidecar.app.local import Local, check_ports
+from sidecar.app.local import Local
+from sidecar.app.ports import check_ports
 from sidecar.app.rules import open_store
 from sidecar.config import files
 from sidecar.config.compile import compile_snapshot
@@ -32,6 +33,7 @@ def run(settings: Settings, *, config: Path | None, demo: bool) -> None:
         compile_snapshot(documents, version=0)
     stop = _stop_on_signal()
     with Local(settings) as local, _Demo() as models:
+        settings = local.settings
         check_ports(_ports(settings))
         if not settings.redis_url:
             local.start_redis()
@@ -42,7 +44,7 @@ def run(settings: Settings, *, config: Path | None, demo: bool) -> None:
         local.start_sidecar()
         local.start_envoy()
         local.await_decisions()
-        banner.show(settings=local.settings, pids=local.pids() | models.pids())
+        banner.show(settings, pids=local.pids() | models.pids())
         while not stop.wait(0.5):
             local.restart_dead(stop)
             models.report_dead()

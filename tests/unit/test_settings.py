@@ -75,6 +75,11 @@ def test_the_run_directory_is_private(tmp_path):
     assert settings.run_folder().stat().st_mode & 0o777 == 0o700
 
 
+def test_a_run_directory_without_room_for_sockets_is_refused(tmp_path):
+    with pytest.raises(SettingsError, match="POINTSMAN_RUN_DIR"):
+        Settings(run_dir=tmp_path / ("x" * 90)).with_run_dir()
+
+
 def test_state_goes_below_the_users_state_folder(monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", "/somewhere")
 

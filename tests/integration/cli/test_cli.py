@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 
@@ -109,6 +110,17 @@ def test_a_redis_that_is_not_there_ends_with_3_and_the_next_thing_to_try(pointsm
 
     assert failed.returncode == 3
     assert "POINTSMAN_REDIS_URL" in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+def test_a_taken_admin_port_ends_serve_with_3(pointsman):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        failed = pointsman("serve", POINTSMAN_ADMIN=f"127.0.0.1:{taken.getsockname()[1]}")
+
+    assert failed.returncode == 3
+    assert "POINTSMAN_ADMIN" in failed.stderr
     assert "Traceback" not in failed.stderr
 
 
