@@ -59,10 +59,8 @@ def _ten_routes(env: Env, seconds: float) -> list[Row]:
     alone = _cost(_decide, rules, bodies, seconds, prepare=_read)
     spared = _cost(_read_and_decide, promptless, bodies, seconds)
     return [
-        Row.at_most(
-            f"read and decide, {FEW} routes", whole.quickest, REACH_US, "µs", note=whole.note
-        ),
-        alone.row(f"decide without reading, {FEW} routes"),
+        Row.at_most(f"decide(), {FEW} routes", alone.quickest, REACH_US, "µs", note=alone.note),
+        whole.row(f"facts.read() and decide(), {FEW} routes"),
         spared.row(f"read and decide, {FEW} routes, none about the prompt"),
     ]
 

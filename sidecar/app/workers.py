@@ -12,6 +12,12 @@ from sidecar.settings import Settings
 
 RESTART_SECONDS = 0.5
 _MAX_BACKLOG = 1024 * 1024
+_LARGE_BODIES = {
+    "MALLOC_MMAP_THRESHOLD_": str(8 * 1024 * 1024),
+    "MALLOC_TRIM_THRESHOLD_": str(64 * 1024 * 1024),
+}
+"""glibc would map, and clear, fresh pages for every body from 128 KiB on, and give them back: a
+fifth of what a body of 1 MiB costs. A worker keeps up to the second figure instead."""
 _log = structlog.get_logger()
 
 
@@ -70,7 +76,7 @@ class Workers:
             "sidecar.app.worker",
             str(place),
             stdin=PIPE,
-            env=os.environ | self._settings.environment(),
+            env=_LARGE_BODIES | os.environ | self._settings.environment(),
         )
 
 

@@ -1,7 +1,6 @@
 """The gRPC server of a worker: ext_proc and health on one Unix socket."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,6 @@ _EXT_PROC = "envoy.service.ext_proc.v3.ExternalProcessor"
 _HEALTH = "grpc.health.v1.Health"
 _MESSAGE_OVERHEAD = 1024 * 1024
 _log = structlog.get_logger()
-
-Stream = AsyncIterator[bytes]
 
 
 class DecisionServer:
@@ -62,13 +59,13 @@ class DecisionServer:
         )
         return grpc.method_handlers_generic_handler(_HEALTH, {"Check": handler})
 
-    async def _process(self, messages: Stream, _context: Any) -> Stream:
+    async def _process(self, _messages: Any, stream: Any) -> None:
         """Answer and return: a stream left open would live as long as the client's response."""
         exchange = Exchange(self._decider)
-        async for message in messages:
+        while (message := await stream.read()) is not grpc.aio.EOF:
             reply = exchange.feed(message)
             if reply.message is not None:
-                yield reply.message
+                await stream.write(reply.message)
             if reply.last:
                 return
 

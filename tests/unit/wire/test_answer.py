@@ -1,0 +1,74 @@
+"""Answers are put together from kept parts; what comes out is one message, and the right one."""
+
+from google.protobuf.json_format import MessageToDict
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sidecar.model import Attempt, Backend, Decision, Plan, Splice
+from sidecar.pb import ext_proc_pb2 as pb
+from sidecar.wire.answer import Answers
+
+NAMES = st.text("abc-/.:é", min_size=1, max_size=12)
+SPLICES = st.lists(
+    st.builds(Splice, st.integers(0, 2**31), st.integers(0, 2**31), st.text(max_size=30)),
+    max_size=3,
+).map(tuple)
+
+
+@st.composite
+def decisions(draw):
+    steps = draw(
+        st.lists(st.tuples(NAMES, st.sampled_from([1.0, 2.5, 60.0])), min_size=1, max_size=3)
+    )
+    attempts = tuple(
+        Attempt(Backend(name=name, model="m", provider="p", timeout_seconds=seconds), {})
+        for name, seconds in steps
+    )
+    return Decision(
+        id=draw(st.integers(0, 16**28 - 1).map("{:028x}".format)),
+        route=draw(NAMES),
+        plan=Plan(attempts, draw(st.sampled_from([1.0, 0.2, 1 / 3])), draw(NAMES)),
+        splices=tuple(draw(SPLICES) for _ in attempts),
+        config_version=draw(st.integers(0, 3)),
+        model=None,
+        warnings=draw(st.lists(st.sampled_from(["unknown_model", "no_candidate"])).map(tuple)),
+        hide_usage=draw(st.booleans()),
+    )
+
+
+SHARED = Answers()
+
+
+@settings(deadline=None, max_examples=200)
+@given(decisions(), st.integers(0, 10_000_000))
+def test_an_answer_says_what_was_decided_whatever_was_kept_before(decision, microseconds):
+    answer = pb.ProcessingResponse.FromString(SHARED.decided(decision, "chat", microseconds))
+
+    spaces = MessageToDict(answer.dynamic_metadata)
+    facts = spaces["pointsman.decision"]
+    assert facts["id"] == decision.id
+    assert int(facts["us"]) == min(microseconds, 999_999)
+    assert (facts["route"], facts["strategy"]) == (decision.route, decision.plan.strategy)
+    assert facts.get("warnings", "") == ",".join(decision.warnings)
+    assert ("usage" in facts) == decision.hide_usage
+    assert spaces["pointsman.patch"]["attempts"] == [
+        [part for splice in attempt for part in splice] for attempt in decision.splices
+    ]
+    route = spaces["pointsman.route"]
+    longest = max(one.backend.timeout_seconds for one in decision.plan.attempts)
+    assert int(route["try_ms"]) == longest * 1000
+    assert [group["clusters"][0]["cluster_name"] for group in route["priority_groups"]] == [
+        one.backend.name + ("~limited" if one.backend.timeout_seconds < longest else "")
+        for one in decision.plan.attempts
+    ]
+    assert answer.request_body.response.clear_route_cache
+
+
+def test_what_is_kept_is_bounded():
+    answers = Answers()
+    plan = Plan((Attempt(Backend(name="a", model="m", provider="p"), {}),), 1.0, "fallback")
+    for number in range(10_000):
+        splices = ((Splice(number, 0, "x"),),)
+        answers.decided(Decision("0" * 28, "r", plan, splices, 1, None), "chat", 1)
+
+    assert len(answers._patches) <= 4096
