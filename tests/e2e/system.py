@@ -1,5 +1,6 @@
 """A whole Pointsman on free ports and in a private folder: Redis, models, sidecar, Envoy."""
 
+import http.client
 import itertools
 import json
 import os
@@ -127,6 +128,16 @@ class System:
     def chat(self, text="hello", model="any", headers=None, **fields):
         body = {"model": model, "messages": [{"role": "user", "content": text}], **fields}
         return self.http.post("/v1/chat/completions", json=body, headers=headers)
+
+    def status_alone(self, text="hello"):
+        """Ask on a connection of its own and return the status: for many threads at once."""
+        body = {"model": "any", "messages": [{"role": "user", "content": text}]}
+        connection = http.client.HTTPConnection(*self.settings.listen, timeout=30)
+        try:
+            connection.request("POST", "/v1/chat/completions", json.dumps(body))
+            return connection.getresponse().status
+        finally:
+            connection.close()
 
     def post(self, content, path="/v1/chat/completions", **headers):
         named = {name.replace("_", "-"): value for name, value in headers.items()}
