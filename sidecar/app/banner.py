@@ -30,9 +30,10 @@ def show(settings: Settings, pids: Mapping[str, int]) -> None:
         console.print(f"[dim]{name:<15}[/]{value}")
     console.print("\nAsk something:\n", style="bold")
     console.print(_CURL.format(listen=settings.listen), markup=False)
-    console.print("\nChange a rule; the next answer follows it:\n", style="bold")
-    rule = _RULE.format(
-        redis_cli=find_redis_cli(), url=settings.store_url(), prefix=settings.prefix
-    )
-    console.print(rule, markup=False)
+    if "large" in pids:  # the rule is about the demo's models
+        console.print("\nChange a rule; the next answer follows it:\n", style="bold")
+        rule = _RULE.format(
+            redis_cli=find_redis_cli(), url=settings.store_url(), prefix=settings.prefix
+        )
+        console.print(rule, markup=False)
     console.print()

@@ -59,6 +59,7 @@ class Control:
         self._publisher = Publisher(envoy_settings(settings), self._on_pending)
         self._envoy = EnvoyAdmin(settings.envoy_admin.host, settings.envoy_admin.port)
         self._health: Mapping[str, BackendHealth] = {}
+        self._reachable = False
         self._published: Snapshot | None = None
         self._windows = Windows()
         self._metrics = Metrics(__version__, self._gauges())
@@ -169,9 +170,9 @@ class Control:
         """Keep in view what Envoy knows of its backends: health and requests under way."""
         while True:
             try:
-                self._health = await self._envoy.backends()
+                self._health, self._reachable = await self._envoy.backends(), True
             except AdminUnreachable:
-                self._health = {}
+                self._health, self._reachable = {}, False
             self._notice(self._publisher.rejection)
             await asyncio.sleep(HEALTH_SECONDS)
 
@@ -215,7 +216,7 @@ class Control:
             "node": self._settings.node,
             "rules": self._feed.report(),
             "envoy": {
-                "reachable": bool(self._health),
+                "reachable": self._reachable,
                 "rejection": self._publisher.rejection,
                 "missing": sorted(self._publisher.pending),
                 "warnings": self._publisher.warnings,
