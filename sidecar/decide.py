@@ -104,8 +104,8 @@ def _unknown(model: str, snapshot: Snapshot) -> str:
     return f"model {model[:100]!r} does not exist here; known: {listed}"
 
 
-def _condition_unavailable(document: object, path: str) -> Predicate:
+def _compile_condition(document: object, path: str) -> Predicate:
     return match.compile_condition(document, path, flags={}).matches
 
 
-_COMPILERS = Compilers(accessor=match.compile_accessor, condition=_condition_unavailable)
+_COMPILERS = Compilers(accessor=match.compile_accessor, condition=_compile_condition)

@@ -3,7 +3,8 @@
 import asyncio
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,7 @@ class Control:
                 await self._publisher.publish(snapshot)
             except OSError as error:
                 _log.error("resources_not_written", error=str(error))
+                continue  # Envoy has not got the new backends: nothing may be sent there
             self._published = snapshot
             self._inform_workers()
 
@@ -229,5 +231,7 @@ class Control:
 class _Server(uvicorn.Server):
     """uvicorn without its signal handlers: control decides when it ends."""
 
-    def install_signal_handlers(self) -> None:
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
         """Leave signals alone."""
+        yield

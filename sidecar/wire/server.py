@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import structlog
 
 from sidecar.pb import health_pb2
 from sidecar.wire.exchange import Decider, Exchange
@@ -13,7 +12,6 @@ from sidecar.wire.exchange import Decider, Exchange
 _EXT_PROC = "envoy.service.ext_proc.v3.ExternalProcessor"
 _HEALTH = "grpc.health.v1.Health"
 _MESSAGE_OVERHEAD = 1024 * 1024
-_log = structlog.get_logger()
 
 
 class DecisionServer:

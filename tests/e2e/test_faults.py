@@ -96,10 +96,13 @@ class TestSidecar:
         with ThreadPoolExecutor(8) as pool:
             pending = [pool.submit(fragile.status_alone) for _ in range(400)]
             sidecar.stop()
+            ended = sidecar.log.read_text()
             sidecar.start()
             statuses = {task.result() for task in pending}
 
         assert statuses == {200}
+        assert '"event": "draining"' in ended
+        assert "task_ended" not in ended, "it is SIGTERM that ends the process, and nothing else"
         fragile.until(lambda: decided(fragile.chat()), "decisions again")
 
 
