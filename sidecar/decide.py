@@ -1,15 +1,19 @@
 """One decision: match → choose → rewrite, deterministic in its arguments."""
 
+from collections.abc import Iterator
+from itertools import dropwhile, islice
 from typing import NamedTuple
 
 from sidecar import choose, match, rewrite
 from sidecar.errors import ConfigError, InvalidRouter, ModelNotFound, NoCandidate, RouterForbidden
 from sidecar.model import (
+    FORGETFUL,
     Compilers,
     Context,
     Decision,
     Entropy,
     InferenceRequest,
+    Memory,
     Plan,
     Predicate,
     Router,
@@ -23,34 +27,69 @@ INLINE, STORED, NAMED, DEFAULT = "(inline)", "(router)", "(model)", "(default)"
 
 class _Choice(NamedTuple):
     route: str
-    router: Router | None
-    warnings: tuple[str, ...] = ()
+    router: Router
 
 
 def decide(
-    snapshot: Snapshot, stats: Stats, request: InferenceRequest, entropy: Entropy, now: float
+    snapshot: Snapshot,
+    stats: Stats,
+    request: InferenceRequest,
+    entropy: Entropy,
+    now: float,
+    memory: Memory = FORGETFUL,
 ) -> Decision:
     """Decide where ``request`` goes. ``now``: Unix time in seconds.
 
-    Raises RequestError (InvalidRouter, RouterForbidden, ModelNotFound, NoCandidate).
+    Raises RequestError (InvalidRouter, RouterForbidden, ModelNotFound, NoCandidate), and Pending
+    when a guard has to be asked first.
     """
-    context = Context(request, stats, entropy, now)
-    choice = _choose_router(snapshot, context)
-    plan, warnings = _plan(snapshot, choice, context)
+    return decide_in(snapshot, Context(request, stats, entropy, now, memory, None, []))
+
+
+def decide_in(snapshot: Snapshot, context: Context) -> Decision:
+    """Decide as `decide` does; the context may have a trail, which then collects the reasons."""
+    request, entropy = context.request, context.entropy
+    route, plan = _decided(snapshot, context)
     return Decision(
-        id=f"{int(now * 1000):012x}{entropy.seed:016x}",
-        route=choice.route,
+        id=f"{int(context.now * 1000):012x}{entropy.seed:016x}",
+        route=route,
         plan=plan,
         splices=tuple([rewrite.patch(request, attempt) for attempt in plan.attempts]),
         config_version=snapshot.version,
         model=request.model,
-        warnings=warnings,
+        warnings=tuple(context.warnings or ()),
         hide_usage=rewrite.hides_usage(request),
     )
 
 
-def _choose_router(snapshot: Snapshot, context: Context) -> _Choice:
-    """Precedence: router in the request, `router/<name>`, routes, a backend's name, default."""
+def _decided(snapshot: Snapshot, context: Context) -> tuple[str, Plan]:
+    """Return the first choice that has anything to try; those before it are passed over."""
+    for route, router in _choices(snapshot, context):
+        plan = choose.plan(router, context)
+        if plan is not None:
+            return route, plan
+        context.warn("no_candidate")
+        if context.trail is not None:
+            context.trail.pass_over(route)
+    raise NoCandidate(_nothing(snapshot, context.request), "model")
+
+
+def _choices(snapshot: Snapshot, context: Context) -> Iterator[_Choice]:
+    """Yield by precedence: router in the request, `router/<name>`, routes, backend, default.
+
+    A router that is asked for by name or in the request has only the default chain behind it.
+    """
+    asked = _asked_for(snapshot, context)
+    if asked is not None:
+        yield asked
+    else:
+        yield from _by_route(snapshot, context)
+        yield from _by_model(snapshot, context)
+    if snapshot.default is not None:
+        yield _Choice(DEFAULT, snapshot.default)
+
+
+def _asked_for(snapshot: Snapshot, context: Context) -> _Choice | None:
     request = context.request
     if "router" in request.spans:
         inline = request.value(("router",))
@@ -59,14 +98,37 @@ def _choose_router(snapshot: Snapshot, context: Context) -> _Choice:
     model = request.model or ""
     if model.startswith("router/") and (stored := snapshot.routers.get(model[7:])):
         return _Choice(STORED, stored)
-    route = snapshot.routes.first(context)
-    if route is not None:
-        return _Choice(route.name, route.router)
-    if model and (leaf := snapshot.catalog.leaf(model, {})):
-        return _Choice(NAMED, choose.only(leaf))
+    return None
+
+
+def _by_route(snapshot: Snapshot, context: Context) -> Iterator[_Choice]:
+    """Yield the routes that match, in order; the ones after the first are rarely needed."""
+    first = None
+    if context.trail is None:
+        first = snapshot.routes.first(context)
+        if first is None:
+            return
+        yield _Choice(first.name, first.router)
+    routes = snapshot.routes.possible(context.request.model)
+    if first is not None:
+        routes = islice(dropwhile(lambda route: route is not first, routes), 1, None)
+    for route in routes:
+        matched = route.matches is None or route.matches(context)
+        if context.trail is not None:
+            context.trail.route(route.name, route.order, matched=matched)
+        if matched:
+            yield _Choice(route.name, route.router)
+
+
+def _by_model(snapshot: Snapshot, context: Context) -> Iterator[_Choice]:
+    model = context.request.model or ""
+    leaf = snapshot.catalog.leaf(model, {}) if model else None
+    if leaf is not None:
+        yield _Choice(NAMED, choose.only(leaf))
+        return
     if snapshot.policy.unknown_model == "reject":
         raise ModelNotFound(_unknown(model, snapshot), "model")
-    return _Choice(DEFAULT, snapshot.default, ("unknown_model",))
+    context.warn("unknown_model")
 
 
 def _inline(snapshot: Snapshot, document: object) -> _Choice:
@@ -84,18 +146,14 @@ def _inline(snapshot: Snapshot, document: object) -> _Choice:
     except ConfigError as error:
         fault = error.faults[0]
         raise InvalidRouter(fault.message, fault.path) from None
-    return _Choice(INLINE, router, router.warnings)
+    return _Choice(INLINE, router)
 
 
-def _plan(snapshot: Snapshot, choice: _Choice, context: Context) -> tuple[Plan, tuple[str, ...]]:
-    """Plan ``choice``; when nothing of it can be tried, the default chain steps in."""
-    plan = choose.plan(choice.router, context) if choice.router else None
-    if plan is not None:
-        return plan, choice.warnings
-    plan = choose.plan(snapshot.default, context) if snapshot.default else None
-    if plan is None:
-        raise NoCandidate("no backend is available for this request", "model")
-    return plan, (*choice.warnings, "no_candidate")
+def _nothing(snapshot: Snapshot, request: InferenceRequest) -> str:
+    """Say why no backend is left, as far as the request itself is the reason."""
+    misfits = choose.unfit([*snapshot.backends.values()], request)
+    listed = "; ".join(f"{name}: {why}" for name, why in [*misfits.items()][:10])
+    return "no backend is available for this request" + (f" ({listed})" if listed else "")
 
 
 def _unknown(model: str, snapshot: Snapshot) -> str:

@@ -3,8 +3,9 @@
 A new type is one file with a `Definition` and something that ranks, and one line in `strategies`.
 """
 
+from sidecar.choose.fitness import unfit
 from sidecar.choose.planning import only, plan
 from sidecar.choose.routers import build_router
 from sidecar.choose.strategies import STRATEGIES
 
-__all__ = ["STRATEGIES", "build_router", "only", "plan"]
+__all__ = ["STRATEGIES", "build_router", "only", "plan", "unfit"]

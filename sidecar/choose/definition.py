@@ -62,12 +62,14 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
 
     ``names``: the values of `type`, the one that shows in trails first. ``spread``: a target of
     several backends is several candidates (each is ranked), not one whose backends follow each
-    other. ``prefixes``: fields with numbered or lettered names. `router` is accepted and ignored:
-    LangDB's guide has a stray one.
+    other. ``lazy``: the ranking does not look into the plans of nested routers, so that those
+    are only planned as far as they are needed. ``prefixes``: fields with numbered or lettered
+    names. `router` is accepted and ignored: LangDB's guide has a stray one.
     """
 
     names: ClassVar[tuple[str, ...]]
     spread: ClassVar[bool] = False
+    lazy: ClassVar[bool] = False
     prefixes: ClassVar[tuple[str, ...]] = ()
 
     type: str

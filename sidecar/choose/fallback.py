@@ -21,6 +21,7 @@ class Fallback(Definition, frozen=True, kw_only=True):
     """The document of a `fallback` router; it has no parameters of its own."""
 
     names: ClassVar = ("fallback",)
+    lazy: ClassVar = True
 
     def strategy(
         self, _site: Site, _arms: Sequence[Arm], _targets: Sequence[Leaf | Router]

@@ -4,15 +4,28 @@ What does not depend on the request is prepared when the router is built: candid
 with their merged parameters, without disabled backends.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sidecar.choose.definition import label
 from sidecar.choose.fallback import AsListed
+from sidecar.choose.fitness import unfit
 from sidecar.choose.strategies import STRATEGIES
-from sidecar.model import MAX_ATTEMPTS, Attempt, Candidate, Context, Leaf, Plan, Router
+from sidecar.model import (
+    MAX_ATTEMPTS,
+    Attempt,
+    Backend,
+    Candidate,
+    Context,
+    Leaf,
+    Plan,
+    Ranking,
+    Router,
+    Trail,
+)
 
 _AS_LISTED = AsListed()
+_NOTHING = Ranking(())
 
 
 class Nested(NamedTuple):
@@ -28,9 +41,13 @@ class Prepared(Router, frozen=True):
 
     sources: tuple[Candidate | Nested, ...] = ()
     ready: tuple[Candidate, ...] | None = None
-    """The candidates when every backend is ready, unless a target is a router."""
+    """The candidates when no backend is out, unless a target is a router."""
     names: frozenset[str] = frozenset()
     """All backends under this router."""
+    choosy: tuple[Backend, ...] = ()
+    """Those of them that do not take every request."""
+    lazy: bool = False
+    """Nested routers are planned after the ranking, as far as they are needed."""
     distinct: bool = True
     """No two targets share a backend, so no attempt can occur twice (plans below have none)."""
     depth: int = 1
@@ -46,8 +63,10 @@ def prepare(router: Router, inherited: Mapping[str, Any] | None = None) -> Prepa
     sources = _sources(router, parameters)
     leaves = tuple([source for source in sources if isinstance(source, Candidate)])
     nested = [source.router for source in sources if isinstance(source, Nested)]
-    names = [attempt.backend.name for leaf in leaves for attempt in leaf.plan.attempts]
-    unique = frozenset(names).union(*(inner.names for inner in nested))
+    own = [attempt.backend for leaf in leaves for attempt in leaf.plan.attempts]
+    unique = frozenset(one.name for one in own).union(*(inner.names for inner in nested))
+    every = [*own, *(one for inner in nested for one in inner.choosy)]
+    definition = STRATEGIES.get(router.type)
     return Prepared(
         name=router.name,
         type=router.type,
@@ -59,7 +78,9 @@ def prepare(router: Router, inherited: Mapping[str, Any] | None = None) -> Prepa
         sources=sources,
         ready=None if nested else leaves,
         names=unique,
-        distinct=len(unique) == len(names) + sum(len(inner.names) for inner in nested),
+        choosy=tuple({one.name: one for one in every if one.choosy}.values()),
+        lazy=bool(nested) and definition is not None and definition.lazy,
+        distinct=len(unique) == len(own) + sum(len(inner.names) for inner in nested),
         depth=1 + max((inner.depth for inner in nested), default=0),
         size=len(router.targets) + sum(inner.size for inner in nested),
     )
@@ -74,23 +95,71 @@ def only(leaf: Leaf) -> Router:
 def plan(router: Router, context: Context) -> Plan | None:
     """Return what to try for this request, best first; ``None`` when nothing is available.
 
-    Backends that are disabled or not ready are left out, exact duplicates too, and a plan ends
-    after MAX_ATTEMPTS. The probability is that of the draws on the way to the first attempt.
+    Backends that are disabled, not ready or unfit for the request are left out, exact duplicates
+    too, and a plan ends after MAX_ATTEMPTS. The probability is that of the draws on the way to
+    the first attempt. Raises Pending when a guard has to be asked first.
     """
     prepared = prepare(router)
-    candidates = _candidates(prepared, context)
-    if not candidates:
-        return None
-    order, probability = prepared.strategy.rank(candidates, context)
+    out = context.stats.unready
+    if prepared.choosy and (misfits := unfit(prepared.choosy, context.request)):
+        out = out.union(misfits)
+        if context.trail is not None:
+            context.trail.unfit = misfits
+    return _plan(prepared, context, out)
+
+
+def _plan(router: Prepared, context: Context, out: frozenset[str]) -> Plan | None:
+    trail = context.trail
+    if trail is not None:
+        trail.enter(router.name, router.type)
+        _note_left_out(router, context, out, trail)
+    candidates = _candidates(router, context, out)
+    ranking = router.strategy.rank(candidates, context) if candidates else _NOTHING
+    order = [*_planned(router, ranking, context, out)] if router.lazy else ranking.order
+    if trail is not None:
+        trail.leave([(one.label, one.backend.name) for one in order], ranking.probability)
     if not order:
         return None
     first = order[0].plan
-    inner = first.strategy
+    inner, effects = first.strategy, first.effects
     return Plan(
-        _attempts(prepared, order) if prepared.keep_rest else first.attempts[:MAX_ATTEMPTS],
-        probability * first.probability,
-        f"{prepared.type}/{inner}" if inner else prepared.type,
+        _attempts(router, order) if router.keep_rest else first.attempts[:MAX_ATTEMPTS],
+        ranking.probability * first.probability,
+        f"{router.type}/{inner}" if inner else router.type,
+        effects + ranking.effects if ranking.effects else effects,
     )
+
+
+def _planned(
+    router: Prepared, ranking: Ranking, context: Context, out: frozenset[str]
+) -> Iterator[Candidate]:
+    """Plan the nested routers of a lazy ranking; without a rest to keep one plan is enough."""
+    found = 0
+    order: Sequence[Candidate | Nested] = ranking.order
+    for one in order:
+        candidate = _available(one, context, out) if isinstance(one, Nested) else one
+        if candidate is not None:
+            yield candidate
+            found += len(candidate.plan.attempts)
+            if not router.keep_rest or (router.distinct and found >= MAX_ATTEMPTS):
+                return
+
+
+def _note_left_out(router: Prepared, context: Context, out: frozenset[str], trail: Trail) -> None:
+    """Note the backends of this router's own targets that are not tried, and why."""
+    for place, target in enumerate(router.targets):
+        for backend in target.backends if isinstance(target, Leaf) else ():
+            reason = _why_out(backend, context, out, trail)
+            if reason is not None:
+                trail.leave_out(label(target), place, backend.name, reason)
+
+
+def _why_out(backend: Backend, context: Context, out: frozenset[str], trail: Trail) -> str | None:
+    if not backend.enabled:
+        return "disabled"
+    if backend.name in context.stats.unready:
+        return "Envoy does not have it (yet)"
+    return trail.unfit[backend.name] if backend.name in out else None
 
 
 def _attempts(router: Prepared, order: Sequence[Candidate]) -> tuple[Attempt, ...]:
@@ -107,25 +176,33 @@ def _attempts(router: Prepared, order: Sequence[Candidate]) -> tuple[Attempt, ..
     return tuple(found)
 
 
-def _candidates(router: Prepared, context: Context) -> Sequence[Candidate]:
-    unready = context.stats.unready
-    if router.ready is not None and router.names.isdisjoint(unready):
+def _candidates(router: Prepared, context: Context, out: frozenset[str]) -> Sequence[Candidate]:
+    if router.ready is not None and router.names.isdisjoint(out):
         return router.ready
-    found = (_available(source, unready, context) for source in router.sources)
+    found = [_source(source, router, context, out) for source in router.sources]
     return [candidate for candidate in found if candidate is not None]
 
 
+def _source(
+    source: Candidate | Nested, router: Prepared, context: Context, out: frozenset[str]
+) -> Any:
+    """Return the candidate of ``source``, or of a lazy router's nested one the source itself."""
+    if router.lazy and isinstance(source, Nested):
+        return source
+    return _available(source, context, out)
+
+
 def _available(
-    source: Candidate | Nested, unready: frozenset[str], context: Context
+    source: Candidate | Nested, context: Context, out: frozenset[str]
 ) -> Candidate | None:
     if isinstance(source, Nested):
-        inner = plan(source.router, context)
+        inner = _plan(source.router, context, out)
         return inner and Candidate(source.place, source.label, inner)
     attempts = source.plan.attempts
-    ready = tuple([attempt for attempt in attempts if attempt.backend.name not in unready])
-    if len(ready) == len(attempts):
+    usable = tuple([attempt for attempt in attempts if attempt.backend.name not in out])
+    if len(usable) == len(attempts):
         return source
-    return source._replace(plan=source.plan._replace(attempts=ready)) if ready else None
+    return source._replace(plan=source.plan._replace(attempts=usable)) if usable else None
 
 
 def _sources(router: Router, parameters: Mapping[str, Any]) -> tuple[Candidate | Nested, ...]:

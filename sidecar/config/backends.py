@@ -72,7 +72,7 @@ class BackendDocument(_Document, frozen=True):
     timeout_seconds: Seconds = 60.0
     price: PriceDocument = PriceDocument()
     limits: LimitsDocument = LimitsDocument()
-    capabilities: frozenset[str] = frozenset()
+    capabilities: frozenset[str] | None = None
     region: str | None = None
     credential: str | None = None
     credential_header: str = "authorization"
@@ -148,13 +148,31 @@ def _check_endpoints(document: BackendDocument, path: str) -> Iterator[Fault]:
         prefix = _prefix(url)
         first = first or prefix
         if prefix is None:
-            yield Fault(where, f"{_mask(url)} {_why_not(url)}")
+            yield from check_url(url, where)
         elif prefix != first and first is not None:
             yield Fault(
                 where,
                 "all endpoints of a backend must have the scheme and path of the first, "
                 f"here {first[0]}://…{first[1]}",
             )
+
+
+def check_url(url: str, path: str) -> Iterator[Fault]:
+    """Yield what is wrong with an address, without the secrets that it may carry."""
+    if _prefix(url) is None:
+        yield Fault(path, f"{_mask(url)} {_why_not(url)}")
+
+
+def check_credential(credential: str | None, header: str, path: str) -> Iterator[Fault]:
+    """Yield what is wrong with a credential's reference and the name of its header."""
+    # The value is not repeated: whoever put the key itself here must not find it in the log.
+    if credential is not None and not _CREDENTIAL.match(credential):
+        yield Fault(
+            f"{path}.credential",
+            "must be a reference, never the key itself; legal: env:NAME, file:/absolute/path",
+        )
+    if not _HEADER.match(header):
+        yield Fault(f"{path}.credential_header", f'"{header}" is not a header name')
 
 
 def _prefix(url: str) -> tuple[str, str] | None:
@@ -196,16 +214,7 @@ def _why_not(url: str) -> str:
 
 
 def _check_fields(document: BackendDocument, path: str) -> Iterator[Fault]:
-    # The value is not repeated: whoever put the key itself here must not find it in the log.
-    if document.credential is not None and not _CREDENTIAL.match(document.credential):
-        yield Fault(
-            f"{path}.credential",
-            "must be a reference, never the key itself; legal: env:NAME, file:/absolute/path",
-        )
-    if not _HEADER.match(document.credential_header):
-        yield Fault(
-            f"{path}.credential_header", f'"{document.credential_header}" is not a header name'
-        )
+    yield from check_credential(document.credential, document.credential_header, path)
     if document.health is not None and not _PATH.match(document.health.path):
         yield Fault(
             f"{path}.health.path", "must start with / and have only visible ASCII characters"

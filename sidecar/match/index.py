@@ -1,7 +1,9 @@
 """The route index: the first route that matches, without asking those that cannot."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from heapq import merge
 from math import inf
+from operator import attrgetter
 from typing import NamedTuple
 
 from sidecar.model import Context, Predicate, Route, RouteIndex
@@ -60,3 +62,10 @@ class _Index:
         while matches is not None and not matches(context):
             rank, matches, route = next(generic)
         return route
+
+    def possible(self, model: str | None) -> Iterator[Route]:
+        """Yield the routes that requests for ``model`` can match, in the order of asking."""
+        pinned = self._pinned.get(model, ())
+        for entry in merge(self._generic, pinned, key=attrgetter("rank")):
+            if entry.route is not None:
+                yield entry.route

@@ -48,13 +48,19 @@ class Backend(msgspec.Struct, frozen=True):
     timeout_seconds: float = 60.0
     price: Price = Price()
     max_context_size: int | None = None
-    capabilities: frozenset[str] = frozenset()
+    capabilities: frozenset[str] | None = None
+    """``None``: not declared, so nothing is kept from it."""
     region: str | None = None
     credential: str | None = None
     credential_header: str = "authorization"
     health: Health | None = None
     description: str = ""
     tags: Mapping[str, str] = {}
+
+    @property
+    def choosy(self) -> bool:
+        """Whether there can be requests that it cannot take."""
+        return self.max_context_size is not None or self.capabilities is not None
 
 
 class WindowStats(msgspec.Struct, frozen=True):

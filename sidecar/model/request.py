@@ -44,8 +44,20 @@ class Span(NamedTuple):
     end: int
 
 
+class KeyOwner(NamedTuple):
+    """Whom an API key stands for; ``None``: the key does not say, the request may."""
+
+    id: str | None = None
+    tenant: str | None = None
+    tier: str | None = None
+    tags: tuple[str, ...] | None = None
+
+
+NOBODY = KeyOwner()
+
+
 class User(NamedTuple):
-    """Who asks: from the ``x-user-*`` headers, else from ``extra.user``, else from ``user``."""
+    """Who asks: by the API key, else by ``x-user-*`` headers, ``extra.user`` and ``user``."""
 
     id: str | None
     tenant: str | None

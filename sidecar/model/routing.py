@@ -1,12 +1,15 @@
 """Routers, plans and decisions: how a request becomes a list of attempts."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
 from sidecar.model.backends import Backend, Stats
-from sidecar.model.request import BASE_HEADERS, InferenceRequest
+from sidecar.model.guards import Guard, guard_finder
+from sidecar.model.memory import FORGETFUL, Effect, Memory
+from sidecar.model.request import BASE_HEADERS, InferenceRequest, KeyOwner
+from sidecar.model.trail import Trail
 
 MAX_ATTEMPTS = 10
 """Longest plan, and deepest nesting of routers (LangDB's MAX_DEPTH counts both)."""
@@ -22,12 +25,14 @@ class Attempt(NamedTuple):
 class Plan(NamedTuple):
     """What to try, in order; ``probability`` is that of drawing this first attempt.
 
-    ``strategy`` names the routers that were walked, outermost first (``fallback/optimized``).
+    ``strategy`` names the routers that were walked, outermost first (``fallback/optimized``), and
+    ``effects`` is what those want to be remembered.
     """
 
     attempts: tuple[Attempt, ...]
     probability: float
     strategy: str
+    effects: tuple[Effect, ...] = ()
 
 
 class Entropy:
@@ -50,12 +55,23 @@ class Entropy:
 
 
 class Context(NamedTuple):
-    """All that a decision may depend on besides the snapshot. ``now``: Unix time in seconds."""
+    """All that a decision may depend on besides the snapshot. ``now``: Unix time in seconds.
+
+    ``trail`` is there when somebody asked why. ``warnings`` takes codes of what went wrong.
+    """
 
     request: InferenceRequest
     stats: Stats
     entropy: Entropy
     now: float
+    memory: Memory = FORGETFUL
+    trail: Trail | None = None
+    warnings: list[str] | None = None
+
+    def warn(self, code: str) -> None:
+        """Note something that went wrong and that the decision survives; ``code`` is counted."""
+        if self.warnings is not None and code not in self.warnings:
+            self.warnings.append(code)
 
 
 Predicate = Callable[[Context], bool]
@@ -64,14 +80,16 @@ Accessor = Callable[[Context], Any]
 
 
 class Compilers(NamedTuple):
-    """What a router needs from other rooms when it is built; both raise ConfigError.
+    """What a router needs from other rooms when it is built; all raise ConfigError.
 
     ``accessor(subject, path)`` compiles a SUBJECT (`user.id`, `headers.x-a`, `body.a.b`);
-    ``condition(document, path)`` compiles a CONDITION. ``path`` is used in fault messages.
+    ``condition(document, path)`` compiles a CONDITION; ``guard(name, path)`` finds a guard.
+    ``path`` is used in fault messages.
     """
 
     accessor: Callable[[str, str], Accessor]
     condition: Callable[[Any, str], Predicate]
+    guard: Callable[[str, str], Guard] = guard_finder({})
 
 
 class Candidate(NamedTuple):
@@ -88,17 +106,25 @@ class Candidate(NamedTuple):
 
 
 class Ranking(NamedTuple):
-    """Candidates in the order to try, and the probability of drawing the first of them."""
+    """Candidates in the order to try, and the probability of drawing the first of them.
+
+    ``effects``: what to remember if this router's choice is the one that counts.
+    """
 
     order: Sequence[Candidate]
     probability: float = 1.0
+    effects: tuple[Effect, ...] = ()
 
 
 class Strategy(Protocol):
     """Puts candidates into order. Pure: time, statistics and chance come from the context."""
 
     def rank(self, candidates: Sequence[Candidate], context: Context) -> Ranking:
-        """Return all candidates, best first; ``candidates`` is never empty."""
+        """Return the candidates that fit, best first; ``candidates`` is never empty.
+
+        Those that the router of a lazy type gets may be without a plan: only ``place`` and
+        ``label`` may be read.
+        """
 
 
 class Leaf(msgspec.Struct, frozen=True):
@@ -133,10 +159,13 @@ class Route(msgspec.Struct, frozen=True):
 
 
 class RouteIndex(Protocol):
-    """Finds the first route that matches."""
+    """Finds the routes that match."""
 
     def first(self, context: Context) -> Route | None:
-        """Return the route that decides, or ``None``."""
+        """Return the first route that matches, or ``None``."""
+
+    def possible(self, model: str | None) -> Iterator[Route]:
+        """Yield the routes that requests for ``model`` can match, in the order of asking."""
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -174,6 +203,9 @@ class Snapshot(msgspec.Struct, frozen=True):
     policy: Policy = Policy()
     route_list: tuple[Route, ...] = ()
     """The same routes, in any order, for those who list them: ``routes`` only finds."""
+    keys: Mapping[str, KeyOwner] = {}
+    """Whom API keys stand for, by `InferenceRequest.api_key`."""
+    guards: Mapping[str, Guard] = {}
 
 
 class Splice(NamedTuple):
