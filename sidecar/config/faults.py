@@ -4,13 +4,15 @@ import difflib
 import re
 import types
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
 from sidecar.errors import ConfigError, Fault
+from sidecar.facts import relax
 
 Document = TypeVar("Document", bound=msgspec.Struct)
+T = TypeVar("T")
 
 _MISSING = re.compile(r"Object missing required field `(?P<field>\w+)`\Z")
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>.*)`\Z", re.DOTALL)
@@ -20,7 +22,7 @@ _WRONG = re.compile(r"Invalid enum value '(?P<value>.*)'\Z", re.DOTALL)
 def decode(raw: bytes, kind: type[Document], path: str) -> Document:
     """Decode one document strictly; raises ConfigError with the fault's full path."""
     try:
-        return msgspec.json.decode(raw, type=kind)
+        return _decode(raw, kind)
     except msgspec.ValidationError as error:
         raise ConfigError([_explain(str(error), kind, path)]) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -30,11 +32,24 @@ def decode(raw: bytes, kind: type[Document], path: str) -> Document:
 def decode_object(raw: bytes, path: str) -> dict[str, Any]:
     """Decode a document that another room checks; here it only has to be an object."""
     try:
-        return msgspec.json.decode(raw, type=dict[str, Any])
+        return _decode(raw, dict[str, Any])
     except msgspec.ValidationError as error:
         raise ConfigError([Fault(path, str(error).partition(" - at ")[0])]) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError([Fault(path, f"not valid JSON: {error}")]) from None
+
+
+def _decode(raw: bytes, kind: type[T]) -> T:
+    """Decode; what is no JSON is read as people paste it: with comments and continued lines."""
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        relaxed = relax(raw)
+        if relaxed == raw:
+            raise
+        return msgspec.json.decode(relaxed, type=kind)
 
 
 def nearest(word: str, legal: Sequence[str]) -> str:
@@ -50,11 +65,11 @@ def _explain(message: str, kind: type, path: str) -> Fault:
     if missing := _MISSING.match(what):
         return Fault(f"{path}{inner}.{missing['field']}", "is missing")
     if unknown := _UNKNOWN.match(what):
-        field, legal = unknown["field"], sorted(get_type_hints(_struct_at(kind, inner)))
+        field, legal = unknown["field"], sorted(_fields(_struct_at(kind, inner)))
         return Fault(f"{path}{inner}.{field}", f'unknown field "{field}"; {nearest(field, legal)}')
     if wrong := _WRONG.match(what):
         parent, _, field = inner.rpartition(".")
-        legal = _choices(get_type_hints(_struct_at(kind, parent))[field])
+        legal = _choices(_fields(_struct_at(kind, parent))[field])
         value = wrong["value"]
         return Fault(path + inner, f'unknown value "{value}"; {nearest(value, legal)}')
     return Fault(path + inner, what)
@@ -63,8 +78,13 @@ def _explain(message: str, kind: type, path: str) -> Fault:
 def _struct_at(kind: type, inner: str) -> type:
     """Return the struct that msgspec's path (``.endpoints[0]``) leads to."""
     for step in re.findall(r"\.(\w+)", inner):
-        kind = next(_structs(get_type_hints(kind)[step]))
+        kind = next(_structs(_fields(kind)[step]))
     return kind
+
+
+def _fields(kind: type) -> dict[str, Any]:
+    """Return the fields by their names in JSON."""
+    return {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
 
 
 def _structs(annotation: Any) -> Iterator[type]:

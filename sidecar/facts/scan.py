@@ -9,11 +9,13 @@ from typing import Any
 import msgspec
 
 from sidecar.errors import InvalidJson
+from sidecar.facts.relaxed import relax
 from sidecar.model import Span
 
 _LARGEST = sys.float_info.max
 _MOST_MEMBERS = 1_000
 """More top-level keys than any API has; each takes a microsecond that other requests wait for."""
+_LONGEST_PASTED = 256 * 1024
 
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_value = msgspec.json.Decoder().decode
@@ -36,7 +38,7 @@ def members(body: bytes) -> tuple[dict[str, msgspec.Raw], dict[str, Span]]:
     Checks the syntax of the whole body, deep values included, and that it is UTF-8. Raises
     `InvalidJson`, also when a top-level key occurs twice: an upstream might take the one value
     and this process the other. Deeper duplicates stand, the last one counts. At most
-    `_MOST_MEMBERS` top-level keys.
+    `_MOST_MEMBERS` top-level keys. The `router` may be relaxed JSON.
     """
     if not body.isascii():
         _check_utf8(body)
@@ -45,12 +47,36 @@ def members(body: bytes) -> tuple[dict[str, msgspec.Raw], dict[str, Span]]:
     except msgspec.ValidationError as error:
         raise _refusal(body, f"must be a JSON object: {error}") from None
     except msgspec.DecodeError as error:
+        pasted = _pasted_router(body)
+        if pasted is not None:
+            return pasted
         raise _refusal(body, _syntax_fault(body, str(error))) from None
     except RecursionError:
         raise _refusal(body, "is nested too deeply") from None
     if len(fields) > _MOST_MEMBERS:
         raise _refusal(body, f"has more than {_MOST_MEMBERS} keys at its top level")
     return fields, _spans(body, fields)
+
+
+def _pasted_router(body: bytes) -> tuple[dict[str, msgspec.Raw], dict[str, Span]] | None:
+    """Read a body whose `router` is JSON only when relaxed, as in LangDB's guide.
+
+    The router is taken out before the body goes on; anywhere else an upstream would get it.
+    """
+    if b'"router"' not in body or len(body) > _LONGEST_PASTED:
+        return None
+    relaxed = relax(body)
+    try:
+        fields = _decode_members(relaxed)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    spans = _spans(relaxed, fields)
+    router = spans.get("router")
+    if router is None or len(fields) > _MOST_MEMBERS:
+        return None
+    _, start, end = router
+    same = relaxed[:start] == body[:start] and relaxed[end:] == body[end:]
+    return (fields, spans) if same else None
 
 
 def decode(raw: msgspec.Raw, name: str) -> Any:
