@@ -1,4 +1,4 @@
-"""What routes stand on: backends, flags and stored routers, compiled together."""
+"""What routes stand on: backends, flags, guards and stored routers, compiled together."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -8,21 +8,24 @@ from sidecar.config.backends import compile_backend, stand_in
 from sidecar.config.catalog import Catalog
 from sidecar.config.documents import Documents, check_name
 from sidecar.config.faults import decode_object
+from sidecar.config.guards import compile_guards
 from sidecar.config.rules import Flags, compile_flags
 from sidecar.errors import ConfigError, Fault
-from sidecar.model import Accessor, Backend, Compilers, Predicate, Router
+from sidecar.model import Accessor, Backend, Compilers, Guard, Predicate, Router, guard_finder
 
 DEFAULT_TARGETS = 3
 """Length of the default chain, at most (contract)."""
 
 
 class Base(NamedTuple):
-    """Valid while the texts of backends, routers and flags stay the same."""
+    """Valid while the texts of backends, routers, guards and flags stay the same."""
 
     backend_texts: Mapping[str, bytes]
     router_texts: Mapping[str, bytes]
+    guard_texts: Mapping[str, bytes]
     flags: Flags
     backends: Mapping[str, Backend]
+    guards: Mapping[str, Guard]
     catalog: Catalog
     routers: Mapping[str, Router]
     default: Router | None
@@ -35,6 +38,7 @@ class Base(NamedTuple):
         return (
             documents.backends == self.backend_texts
             and documents.routers == self.router_texts
+            and documents.guards == self.guard_texts
             and documents.flags == self.flags.texts
         )
 
@@ -49,8 +53,9 @@ def compile_base(documents: Documents, faults: list[Fault], known: Flags | None)
     wrong = len(faults)
     backends = _backends(documents.backends, faults)
     sound = len(faults) == wrong
+    guards = compile_guards(documents.guards, faults)
     headers: set[str] = set(flags.headers)
-    compilers = compilers_for(flags, headers)
+    compilers = compilers_for(flags, guards, headers)
 
     def build(name: str, text: bytes, catalog: Catalog) -> Router:
         path = f"routers.{name}"
@@ -60,8 +65,10 @@ def compile_base(documents: Documents, faults: list[Fault], known: Flags | None)
     return Base(
         backend_texts=documents.backends,
         router_texts=documents.routers,
+        guard_texts=documents.guards,
         flags=flags,
         backends=backends,
+        guards=guards,
         catalog=catalog,
         routers=_routers(documents.routers, catalog, faults),
         default=_default(backends, catalog, compilers) if sound else None,
@@ -79,7 +86,7 @@ def build_router(
     )
 
 
-def compilers_for(flags: Flags, headers: set[str]) -> Compilers:
+def compilers_for(flags: Flags, guards: Mapping[str, Guard], headers: set[str]) -> Compilers:
     """Return what routers compile with; the request headers that they read go to ``headers``."""
 
     def accessor(subject: str, path: str) -> Accessor:
@@ -92,7 +99,7 @@ def compilers_for(flags: Flags, headers: set[str]) -> Compilers:
         headers.update(compiled.headers)
         return compiled.matches
 
-    return Compilers(accessor, condition)
+    return Compilers(accessor, condition, guard_finder(guards))
 
 
 def _backends(texts: Mapping[str, bytes], faults: list[Fault]) -> dict[str, Backend]:

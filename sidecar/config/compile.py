@@ -10,12 +10,15 @@ from typing import Any, NamedTuple
 from sidecar import match
 from sidecar.config.base import Base, build_router, compile_base, compilers_for
 from sidecar.config.documents import KINDS, Digester, Documents, check_name
+from sidecar.config.expectations import check_test
 from sidecar.config.faults import decode_object
+from sidecar.config.keys import compile_keys
 from sidecar.config.rules import Rule, compile_rule, decode_route
 from sidecar.errors import ConfigError, Fault
-from sidecar.model import BASE_HEADERS, Policy, Route, Router, Snapshot
+from sidecar.model import BASE_HEADERS, KeyOwner, Policy, Route, Router, Snapshot
 
 _POLICY = Policy()
+_KEY_HEADERS = match.headers_of("api_key")
 
 
 class _Entry(NamedTuple):
@@ -27,6 +30,13 @@ class _Entry(NamedTuple):
     headers: frozenset[str]
 
 
+class _Keys(NamedTuple):
+    """Valid while the texts stay the same."""
+
+    texts: Mapping[str, bytes]
+    owners: Mapping[str, KeyOwner]
+
+
 class Memo:
     """What the last good compile made. One compile at a time may use it."""
 
@@ -34,6 +44,8 @@ class Memo:
         self.digest = Digester()
         self.base: Base | None = None
         self.entries: Mapping[str, _Entry] = {}
+        self.keys = _Keys({}, {})
+        self.tests: Mapping[str, bytes] = {}
 
 
 def compile_snapshot(
@@ -44,14 +56,17 @@ def compile_snapshot(
     ``memo`` is only changed when the documents are good.
     """
     memo = memo or Memo()
-    faults = [*_check_object_kinds(documents)]
+    faults = [*_check_object_kinds(documents), *_check_tests(documents.tests, memo.tests)]
+    keys = memo.keys
+    if keys.texts != documents.keys:
+        keys = _Keys(documents.keys, compile_keys(documents.keys, faults))
     base = memo.base
     if base is None or not base.fits(documents):
         base = compile_base(documents, faults, base.flags if base else None)
     entries = _compile_routes(documents.routes, base, memo.entries, faults)
     if faults:
         raise ConfigError(_in_order(faults))
-    memo.base, memo.entries = base, entries
+    memo.base, memo.entries, memo.keys, memo.tests = base, entries, keys, documents.tests
     routes = tuple(one.route for one in entries.values() if one.route)
     return Snapshot(
         version=version,
@@ -62,8 +77,10 @@ def compile_snapshot(
         route_list=routes,
         catalog=base.catalog,
         default=base.default,
-        headers=_headers(base, entries.values()),
+        headers=_headers(base, entries.values(), _KEY_HEADERS if keys.owners else frozenset()),
         policy=policy,
+        keys=keys.owners,
+        guards=base.guards,
     )
 
 
@@ -84,6 +101,13 @@ def _check_object_kinds(documents: Documents) -> Iterator[Fault]:
                 decode_object(text, f"{kind}.{name}")
             except ConfigError as error:
                 yield from error.faults
+
+
+def _check_tests(texts: Mapping[str, bytes], known: Mapping[str, bytes]) -> Iterator[Fault]:
+    """Tests only have to be well-formed: nobody runs them here, and a live rule may break one."""
+    for name, text in texts.items():
+        if known.get(name) != text:
+            yield from check_test(name, text)
 
 
 def _compile_routes(
@@ -132,21 +156,21 @@ def _router(given: str | dict[str, Any], name: str, base: Base, headers: set[str
     The routers of names are shared: thousands of routes may point to a few targets.
     """
     path = f"routes.{name}.router"
+    compilers = compilers_for(base.flags, base.guards, headers)
     if not isinstance(given, str):
-        return build_router(given, name, path, base.catalog, compilers_for(base.flags, headers))
+        return build_router(given, name, path, base.catalog, compilers)
     router = base.named.get(given)
     if router is None:
-        compilers = compilers_for(base.flags, headers)
         router = build_router(given, given, path, base.catalog, compilers)
         base.named[given] = router
     return router
 
 
-def _headers(base: Base, entries: Iterable[_Entry]) -> tuple[str, ...]:
+def _headers(base: Base, entries: Iterable[_Entry], more: frozenset[str]) -> tuple[str, ...]:
     """Return the request headers that live documents read, in an order of their own.
 
     They are part of Envoy's filter configuration: an edit that reads no new header must give
     the same tuple, or each edit would swap the filter.
     """
-    read = set().union(BASE_HEADERS, base.headers, *{entry.headers for entry in entries})
+    read = set().union(BASE_HEADERS, base.headers, more, *{entry.headers for entry in entries})
     return tuple(sorted(read))

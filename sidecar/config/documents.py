@@ -1,4 +1,4 @@
-"""The documents as operators write them: six mappings from name to JSON text.
+"""The documents as operators write them: for each kind a mapping from name to JSON text.
 
 Texts stay texts until they are compiled, so that equal text can be recognised, and so that what
 is stored, filed and kept in the history is what somebody wrote.
@@ -15,7 +15,17 @@ import msgspec
 from sidecar.config.faults import decode_object, nearest
 from sidecar.errors import ConfigError, Fault
 
-Kind = Literal["backends", "routes", "routers", "flags", "experiments", "budgets"]
+Kind = Literal[
+    "backends",
+    "routes",
+    "routers",
+    "flags",
+    "experiments",
+    "budgets",
+    "keys",
+    "guards",
+    "tests",
+]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/-]{0,127}\Z")
@@ -32,6 +42,9 @@ class Documents(msgspec.Struct, frozen=True):
     flags: Texts = {}
     experiments: Texts = {}
     budgets: Texts = {}
+    keys: Texts = {}
+    guards: Texts = {}
+    tests: Texts = {}
 
     @classmethod
     def of(cls, objects: Mapping[str, Mapping[str, Any]]) -> Self:

@@ -3,6 +3,7 @@
 import hashlib
 import sys
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -11,7 +12,9 @@ from sidecar.errors import InvalidJson
 from sidecar.facts import scan
 from sidecar.facts.prompt import Prompt
 from sidecar.facts.user import read_user
-from sidecar.model import MISSING, Operation, Span, User
+from sidecar.model import MISSING, NOBODY, KeyOwner, Operation, Span, User
+
+NO_KEYS: Mapping[str, KeyOwner] = MappingProxyType({})
 
 _LONGEST = 2**63 - 1
 _TOKEN_LIMITS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
@@ -31,6 +34,7 @@ class Request:
         "_api_key",
         "_feature_flags",
         "_fields",
+        "_keys",
         "_prompt",
         "_user",
         "_values",
@@ -44,7 +48,12 @@ class Request:
     )
 
     def __init__(
-        self, operation: Operation, path: str, headers: Mapping[str, str], body: bytes
+        self,
+        operation: Operation,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        keys: Mapping[str, KeyOwner] = NO_KEYS,
     ) -> None:
         fields, spans = scan.members(body)
         self.operation: Operation = operation
@@ -55,6 +64,7 @@ class Request:
         self.model = _model(fields)
         self.stream = _stream(fields)
         self._fields = fields
+        self._keys = keys
         self._values: dict[str, Any] = {}
         self._user: User | None = None
         self._api_key: str | msgspec.UnsetType | None = MISSING
@@ -83,7 +93,9 @@ class Request:
     def user(self) -> User:
         """Who asks; see `read_user` for what comes from where."""
         if self._user is None:
-            self._user = read_user(self.headers, self.value)
+            # Without keys nobody's key is hashed.
+            owner = self._keys.get(self.api_key or "", NOBODY) if self._keys else NOBODY
+            self._user = read_user(self.headers, self.value, owner)
         return self._user
 
     @property

@@ -1,16 +1,22 @@
-"""Who asks: headers before the body, because an operator's proxy can set and check headers."""
+"""Who asks: the API key before headers, for it is no claim; headers before the body, because an
+operator's proxy can set and check headers.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sidecar.model import User
+from sidecar.model import NOBODY, KeyOwner, User
 
 _TAGS = ("tiers", "user_tags", "tags")
 """LangDB's three names of one list; the first that is a list counts."""
 
 
-def read_user(headers: Mapping[str, str], value: Callable[[Sequence[str | int]], Any]) -> User:
-    """Return who asks.
+def read_user(
+    headers: Mapping[str, str],
+    value: Callable[[Sequence[str | int]], Any],
+    owner: KeyOwner = NOBODY,
+) -> User:
+    """Return who asks. What ``owner`` says holds, for the rest the table does.
 
     | field | header | else in the body |
     |---|---|---|
@@ -25,10 +31,14 @@ def read_user(headers: Mapping[str, str], value: Callable[[Sequence[str | int]],
     user = stated if isinstance(stated, dict) else {}
     header = headers.get
     return User(
-        id=_first(header("x-user-id"), user.get("id"), user.get("user_id"), value(("user",))),
-        tenant=_first(header("x-tenant-id"), user.get("tenant")),
-        tier=_first(header("x-user-tier"), user.get("tier"), *_texts(user.get("tiers"))),
-        tags=_tags(user),
+        id=_first(
+            owner.id, header("x-user-id"), user.get("id"), user.get("user_id"), value(("user",))
+        ),
+        tenant=_first(owner.tenant, header("x-tenant-id"), user.get("tenant")),
+        tier=_first(
+            owner.tier, header("x-user-tier"), user.get("tier"), *_texts(user.get("tiers"))
+        ),
+        tags=_tags(user) if owner.tags is None else owner.tags,
     )
 
 

@@ -12,6 +12,7 @@ import httpx
 import redis
 
 from sidecar.app.local import Local
+from sidecar.config.documents import KINDS
 from sidecar.demo import DemoModel, start
 from sidecar.settings import Address, Settings
 from tests.ports import free_port
@@ -86,7 +87,7 @@ class System:
     def write(self, documents):
         """Replace all documents, as somebody with redis-cli would."""
         with self.redis.pipeline() as pipe:
-            for kind in ("backends", "routes", "routers", "flags", "experiments", "budgets"):
+            for kind in KINDS:
                 pipe.delete(f"pointsman:{kind}")
                 for name, document in documents.get(kind, {}).items():
                     pipe.hset(f"pointsman:{kind}", name, json.dumps(document))

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from sidecar.config.compile import compile_snapshot
-from sidecar.config.documents import Documents
+from sidecar.config.documents import KINDS, Documents
 from sidecar.errors import ConfigError
 
 CASES = yaml.safe_load((Path(__file__).parents[2] / "cases" / "config_faults.yaml").read_text())
@@ -36,7 +36,7 @@ def test_every_fault_is_told_with_its_path_and_the_legal_values(case):
     assert [*map(cut, found, case["faults"])] == case["faults"]
 
 
-@pytest.mark.parametrize("kind", ["backends", "routes", "routers", "flags", "budgets"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("text", [b"", b'{"type": "\xff"}', b"[" * 100_000, b"{} x"])
 def test_text_that_cannot_be_read_is_a_fault_of_its_document(kind, text):
     documents = Documents.of({"backends": GOOD})
