@@ -12,11 +12,10 @@ from sidecar.model import Accessor, Catalog, Compilers, Leaf, Router, Strategy
 class Findings:
     """What building one router tree found so far; shared by all its levels."""
 
-    __slots__ = ("faults", "targets", "warnings")
+    __slots__ = ("faults", "targets")
 
     def __init__(self) -> None:
         self.faults: list[Fault] = []
-        self.warnings: dict[str, None] = {}
         self.targets = 0
 
 

@@ -74,7 +74,6 @@ def prepare(router: Router, inherited: Mapping[str, Any] | None = None) -> Prepa
         targets=router.targets,
         keep_rest=router.keep_rest,
         parameters=parameters,
-        warnings=router.warnings,
         sources=sources,
         ready=None if nested else leaves,
         names=unique,

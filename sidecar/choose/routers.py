@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
-from sidecar.choose.definition import Arm, Findings, Site, label
+from sidecar.choose.definition import Arm, Findings, Site
 from sidecar.choose.fallback import AsListed
 from sidecar.choose.planning import Prepared, prepare
 from sidecar.choose.reading import kind, quoted, read
@@ -37,8 +35,8 @@ def build_router(
     """Compile a router document (decoded JSON: an object, or the name of a router or target).
 
     ``name`` stands in when the document has none; ``path`` is where it stands, for messages.
-    Strict (stored): unknown targets and fields are faults. Not strict (in a request): unknown
-    targets are skipped with the warning "unknown_target", unknown fields are ignored.
+    Strict (stored): unknown fields are faults. Not strict (in a request): they are ignored, as
+    in LangDB.
     Raises ConfigError with every fault.
     """
     findings = Findings()
@@ -46,8 +44,6 @@ def build_router(
     router = _router(document, site)
     if findings.faults:
         raise ConfigError(list(dict.fromkeys(findings.faults)))
-    if findings.warnings:
-        return msgspec.structs.replace(router, warnings=tuple(findings.warnings))
     return router
 
 
@@ -99,7 +95,7 @@ def _defined(site: Site) -> Prepared:
         name=site.name,
         type=definition.names[0],
         strategy=definition.strategy(site, arms, targets),
-        targets=targets if any(map(_can_be_tried, targets)) else (),
+        targets=targets,
         keep_rest=definition.on_error == "next",
     )
     return prepare(router)
@@ -130,13 +126,13 @@ def _inner(
     if name is not None and not str(name).startswith(PREFIX):
         site.fault(where, "has both a `router` and a `model`; a target is one or the other")
     router = _router(document, _below(site, f"{where}.router"))
-    return prepare(router, parameters) if router.targets else _absent(label(router))
+    return prepare(router, parameters)
 
 
 def _model(name: str, parameters: Mapping[str, Any], site: Site, where: str) -> Leaf | Router:
     if name.startswith(PREFIX):
         router = _router(name, _below(site, where))
-        return prepare(router, parameters) if router.targets else _absent(name)
+        return prepare(router, parameters)
     leaf = site.catalog.leaf(name, parameters)
     if leaf is None:
         _unknown("backend", name, site, where)
@@ -158,9 +154,6 @@ def _parameters(document: Mapping[str, Any], site: Site, where: str) -> dict[str
 
 
 def _unknown(what: str, name: str, site: Site, where: str) -> None:
-    if not site.strict:
-        site.findings.warnings["unknown_target"] = None
-        return
     known = site.catalog.known()
     listed = ", ".join(known[:20]) + (", …" if len(known) > 20 else "")
     site.fault(where, f"unknown {what} {quoted(name)}; known: {listed}")
@@ -185,10 +178,6 @@ def _chain(site: Site, *leaves: Leaf) -> Prepared:
     return prepare(Router(site.name, "fallback", AsListed(), leaves))
 
 
-def _can_be_tried(target: Leaf | Router) -> bool:
-    return isinstance(target, Router) or bool(target.backends)
-
-
 def _absent(name: str) -> Leaf:
-    """Return what keeps the place of a target that cannot be tried."""
+    """Return what keeps the place of a wrong target, so that the search for faults goes on."""
     return Leaf(name, ())

@@ -144,7 +144,6 @@ class Router(msgspec.Struct, frozen=True):
     targets: "tuple[Leaf | Router, ...]"
     keep_rest: bool = True
     parameters: Mapping[str, Any] = {}
-    warnings: tuple[str, ...] = ()
 
 
 class Route(msgspec.Struct, frozen=True):

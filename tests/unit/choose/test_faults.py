@@ -32,54 +32,29 @@ def test_a_wrong_router_is_refused_with_every_fault(case):
     assert faults(case["router"], strict=case.get("strict", True)) == expected
 
 
-def test_an_unknown_target_in_a_request_is_skipped_with_one_warning():
-    router = build(
-        {
-            "type": "fallback",
-            "targets": ["nope", {"model": "router/nope"}, {"router": "nope"}, "deep"],
-        },
-        strict=False,
-    )
-
-    assert router.warnings == ("unknown_target",)
-    assert shown(plan(router, context()))["attempts"] == ["deep"]
-
-
 @pytest.mark.parametrize(
-    "document",
+    ("document", "path"),
     [
-        "nope",
-        "router/nope",
-        {"type": "latency", "targets": ["nope"]},
-        {"type": "fallback", "targets": ["router/nope"]},
-        {"type": "percentage", "targets": ["nope", "no"], "targets_percentages": [1, 2]},
-        {"type": "fallback", "targets": [{"router": {"type": "random", "targets": ["nope"]}}]},
+        ("nope", "router"),
+        ("router/nope", "router"),
+        ({"type": "latency", "targets": ["mini", "nope"]}, "router.targets[1]"),
+        ({"type": "fallback", "targets": [{"model": "nope"}]}, "router.targets[0].model"),
+        ({"type": "fallback", "targets": [{"router": "nope"}]}, "router.targets[0].router"),
+        ({"type": "percentage", "model_a": ["nope", 1]}, "router.model_a[0]"),
     ],
 )
-def test_a_request_whose_targets_are_all_unknown_has_no_plan(document):
-    router = build(document, strict=False)
+def test_an_unknown_target_in_a_request_is_refused_like_a_stored_one(document, path):
+    (fault,) = faults(document, strict=False)
 
-    assert (router.targets, router.warnings) == ((), ("unknown_target",))
-    assert plan(router, context()) is None
-
-
-def test_an_unknown_arm_in_a_request_keeps_its_share_which_goes_to_the_heaviest():
-    document = {
-        "type": "percentage",
-        "targets": ["mini", "nope", "deep"],
-        "targets_percentages": [1, 4, 3],
-    }
-
-    found = shown(plan(build(document, strict=False), context([0.5])))
-
-    assert found == {"attempts": ["deep", "mini"], "probability": 0.875, "strategy": "percentage"}
+    assert fault.startswith(f"{path}: unknown ")
+    assert '"nope"' in fault or '"router/nope"' in fault
+    assert "known: custom, deep" in fault
 
 
 def test_unknown_fields_and_control_fields_in_a_request_are_ignored():
     target = {"model": "mini", "max_retries": 2, "seed": 1}
     router = build({"type": "fallback", "targets": [target], "colour": "red"}, strict=False)
 
-    assert router.warnings == ()
     assert shown(plan(router, context()))["attempts"] == [{"mini": {"seed": 1}}]
 
 
