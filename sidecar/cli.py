@@ -15,10 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from sidecar import __version__
-from sidecar.app.rules import open_store
-from sidecar.config import files
-from sidecar.config.compile import compile_snapshot
-from sidecar.config.documents import Documents
+from sidecar.app.rules import open_store, policy_of
+from sidecar.config.check import Report, check_file
 from sidecar.config.redis_store import Change, RedisStore
 from sidecar.errors import (
     ConfigError,
@@ -28,7 +26,6 @@ from sidecar.errors import (
     StoreConflict,
     StoreError,
 )
-from sidecar.model import Snapshot
 from sidecar.settings import Settings
 
 T = TypeVar("T")
@@ -111,24 +108,33 @@ def serve() -> None:
 
 
 @app.command()
-def check(paths: Annotated[list[Path], typer.Argument(help="Configuration files (JSON).")]) -> None:
-    """Check configuration files without Redis; each fault is printed with its path.
+def check(
+    paths: Annotated[list[Path], typer.Argument(help="Configuration files (JSON).")],
+    as_json: Json = False,
+) -> None:
+    """Check configuration files without Redis, and run the rule tests that they hold.
+
+    Each fault and each test that fails is printed with its path, and ends this with 1. Settings
+    that a decision depends on (POINTSMAN_ON_UNKNOWN_MODEL, …) are read from the environment.
 
     Example: [bold]pointsman check rules.json[/]
     """
-    wrong = 0
-    for path in paths:
-        try:
-            snapshot = _compile(files.load(path))
-        except ConfigError as error:
-            wrong += 1
-            for fault in error.faults:
-                _out.print(Text(f"{path}: "), _fault(fault), sep="")
-        else:
-            counts = f"{len(snapshot.backends)} backends, {len(snapshot.routers)} routers"
-            _out.print(f"[green]✓[/] {path}: {counts}")
-    if wrong:
+    reports = [check_file(path, policy_of(_settings())) for path in paths]
+    if as_json:
+        rows = [report.to_json() for report in reports]
+        sys.stdout.buffer.write(msgspec.json.encode(rows) + b"\n")
+    else:
+        for report in reports:
+            _print_report(report)
+    if not all(report.passed for report in reports):
         sys.exit(1)
+
+
+def _print_report(report: Report) -> None:
+    for fault in [*report.faults, *report.failed]:
+        _out.print(Text(f"{report.file}: "), _fault(fault), sep="")
+    if report.passed:
+        _out.print(f"[green]✓[/] {report.file}: {report.summary()}")
 
 
 @app.command()
@@ -139,20 +145,29 @@ def apply(
     only_if_empty: Annotated[
         bool, typer.Option("--only-if-empty", help="Leave a store alone that holds documents.")
     ] = False,
+    skip_tests: Annotated[
+        bool, typer.Option("--skip-tests", help="Apply also when a rule test fails.")
+    ] = False,
 ) -> None:
-    """Replace all documents in Redis by those of a file, all at once; it is checked first.
+    """Replace all documents in Redis by those of a file, all at once.
+
+    The file is checked first, as `pointsman check` does: nothing is written when a document is
+    wrong or a rule test fails.
 
     Example: [bold]pointsman export > rules.json; edit rules.json; pointsman apply rules.json[/]
     """
-    documents = files.load(file)
-    _compile(documents)
+    report = check_file(file, policy_of(_settings()), skip_tests=skip_tests)
+    if report.failed:
+        _err.print("Nothing was written, as tests failed; --skip-tests writes it all the same.")
+    if not report.passed:
+        raise ConfigError([*report.faults, *report.failed])
 
     async def write(store: RedisStore) -> int | None:
         stored = await store.load()
         if only_if_empty and not stored.documents.empty:
             return None
         return await store.apply(
-            documents, based_on=stored, who=who or _user(), what=f"apply {file.name}"
+            report.documents, based_on=stored, who=who or _user(), what=f"apply {file.name}"
         )
 
     _report_live(_with_store(write, redis_url))
@@ -257,10 +272,6 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # no such user: a container's bare uid
         return str(os.getuid())
-
-
-def _compile(documents: Documents) -> Snapshot:
-    return compile_snapshot(documents, version=0)
 
 
 def _report_live(version: int | None) -> None:

@@ -12,12 +12,7 @@ from sidecar.settings import Settings
 
 def open_feed(settings: Settings, *, writer: bool) -> tuple[ConfigFeed, SnapshotCache]:
     """Return the feed to run and the cache that it fills; the control process is the writer."""
-    policy = Policy(
-        inline_routers=settings.inline_routers == "allow",
-        inline_scripts=settings.inline_scripts == "allow",
-        unknown_model=settings.on_unknown_model,
-    )
-    cache = SnapshotCache(policy)
+    cache = SnapshotCache(policy_of(settings))
     feed = ConfigFeed(
         RedisStore(settings.store_url(), settings.prefix),
         cache,
@@ -27,6 +22,15 @@ def open_feed(settings: Settings, *, writer: bool) -> tuple[ConfigFeed, Snapshot
         writer=writer,
     )
     return feed, cache
+
+
+def policy_of(settings: Settings) -> Policy:
+    """Return those settings that a decision depends on."""
+    return Policy(
+        inline_routers=settings.inline_routers == "allow",
+        inline_scripts=settings.inline_scripts == "allow",
+        unknown_model=settings.on_unknown_model,
+    )
 
 
 @asynccontextmanager

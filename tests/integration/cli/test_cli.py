@@ -60,6 +60,89 @@ def test_check_prints_every_fault_with_its_path(pointsman, file):
     assert "routes.all.router" in checked.stdout
 
 
+PASSES = {"request": {"body": {"model": "x"}}, "expect": {"route": "all", "backend": "a"}}
+FAILS = PASSES | {"expect": {"route": "(default)"}}
+FAILURE = 'tests.bad: expected route "(default)", got "all". Decided: route all, '
+
+
+def test_check_runs_the_tests_and_counts_them(pointsman, file):
+    checked = pointsman("check", file(GOOD | {"tests": {"good": PASSES, "too": PASSES}}))
+
+    assert checked.returncode == 0
+    assert checked.stdout.endswith("rules.json: 1 backend, 0 routers, 1 route, 2 tests passed\n")
+
+
+def test_check_prints_each_test_that_fails_and_how_to_see_why(pointsman, file):
+    checked = pointsman("check", file(GOOD | {"tests": {"good": PASSES, "bad": FAILS}}))
+
+    assert checked.returncode == 1
+    assert FAILURE in checked.stdout
+    assert "See why: pointsman explain" in checked.stdout
+    assert "tests.good" not in checked.stdout
+
+
+def test_check_as_json_has_each_file_with_its_faults_and_tests(pointsman, file):
+    files = [
+        file(GOOD | {"tests": {"good": PASSES, "bad": FAILS}}, "one.json"),
+        file(WRONG, "two.json"),
+    ]
+
+    checked = pointsman("check", "--json", *files)
+
+    one, two = json.loads(checked.stdout)
+    assert checked.returncode == 1
+    assert [one["file"], two["file"]] == [*map(str, files)]
+    assert [(test["name"], test["passed"]) for test in one["tests"]] == [
+        ("bad", False),
+        ("good", True),
+    ]
+    assert (one["passed"], one["faults"]) == (False, [])
+    assert [fault["path"] for fault in two["faults"]] == [
+        "backends.a.endpoints[0]",
+        "routes.all.router",
+    ]
+
+
+def test_a_policy_of_the_environment_is_tested(pointsman, file):
+    test = {"request": {"body": {"model": "x"}}, "expect": {"code": "model_not_found"}}
+    path = file({"backends": GOOD["backends"], "tests": {"unknown": test}})
+
+    assert pointsman("check", path).returncode == 1
+    assert pointsman("check", path, POINTSMAN_ON_UNKNOWN_MODEL="reject").returncode == 0
+
+
+def test_rules_that_fail_their_tests_are_not_applied_unless_told_so(pointsman, file):
+    path = file(GOOD | {"tests": {"bad": FAILS}})
+
+    refused = pointsman("apply", path)
+
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert FAILURE in refused.stderr
+    assert "--skip-tests" in refused.stderr
+    assert not any(json.loads(pointsman("export").stdout).values())
+    assert pointsman("apply", path, "--skip-tests").stdout == "✓ live as version 1\n"
+    assert json.loads(pointsman("export").stdout)["tests"] == {"bad": FAILS}
+
+
+def test_a_wrong_file_is_not_applied_without_its_tests_either(pointsman, file):
+    wrong = GOOD | {"tests": {"bad": {"request": {}, "expect": {}}}}
+
+    assert "tests.bad.expect: says nothing" in pointsman("apply", file(wrong)).stderr
+    assert pointsman("apply", "--skip-tests", file(wrong)).returncode == 1
+
+
+def test_keys_and_guards_are_applied_and_exported(pointsman, file):
+    more = {
+        "keys": {"ca978112ca1bbdca": {"tenant": "acme"}},
+        "guards": {"toxicity": {"url": "http://127.0.0.1:1/check"}},
+    }
+
+    pointsman("apply", file(GOOD | more))
+
+    exported = json.loads(pointsman("export").stdout)
+    assert {kind: names for kind, names in exported.items() if names} == GOOD | more
+
+
 def test_a_wrong_file_is_not_applied(pointsman, file):
     applied = pointsman("apply", file(WRONG))
 
