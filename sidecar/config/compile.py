@@ -81,6 +81,8 @@ def compile_snapshot(
         policy=policy,
         keys=keys.owners,
         guards=base.guards,
+        flags=base.flags.predicates,
+        route_texts={name: one.rule.text for name, one in entries.items()},
     )
 
 

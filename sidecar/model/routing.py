@@ -77,18 +77,25 @@ class Context(NamedTuple):
 Predicate = Callable[[Context], bool]
 Accessor = Callable[[Context], Any]
 """Reads one subject; returns ``MISSING`` when there is none."""
+Resolver = Callable[[str, str], Accessor | None]
+"""Finds an accessor by (subject, path) where a condition knows more subjects than all do."""
+
+
+def no_subjects(_subject: str, _path: str) -> None:
+    """Know no further subjects."""
 
 
 class Compilers(NamedTuple):
     """What a router needs from other rooms when it is built; all raise ConfigError.
 
     ``accessor(subject, path)`` compiles a SUBJECT (`user.id`, `headers.x-a`, `body.a.b`);
-    ``condition(document, path)`` compiles a CONDITION; ``guard(name, path)`` finds a guard.
-    ``path`` is used in fault messages.
+    ``condition(document, path, subjects)`` compiles a CONDITION, which may ask about ``subjects``
+    besides those that there are everywhere; ``guard(name, path)`` finds a guard. ``path`` is used
+    in fault messages.
     """
 
     accessor: Callable[[str, str], Accessor]
-    condition: Callable[[Any, str], Predicate]
+    condition: Callable[[Any, str, Resolver], Predicate]
     guard: Callable[[str, str], Guard] = guard_finder({})
 
 
@@ -105,15 +112,30 @@ class Candidate(NamedTuple):
         return self.plan.attempts[0].backend
 
 
+class Course(Protocol):
+    """How a router of a lazy type goes through its ranking, one candidate after the other."""
+
+    def admits(self, candidate: Candidate, *, decided: bool) -> bool:
+        """Tell whether ``candidate`` may be tried; ``decided``: one before it will be.
+
+        Only its ``place`` and ``label`` may be read.
+        """
+
+    def effects(self, first: Candidate) -> tuple[Effect, ...]:
+        """Return what to remember when ``first``, which has a plan, is what was chosen."""
+
+
 class Ranking(NamedTuple):
     """Candidates in the order to try, and the probability of drawing the first of them.
 
-    ``effects``: what to remember if this router's choice is the one that counts.
+    ``effects``: what to remember if this router's choice is the one that counts. ``course``: is
+    asked about each candidate when its turn comes, which for most of them is never.
     """
 
     order: Sequence[Candidate]
     probability: float = 1.0
     effects: tuple[Effect, ...] = ()
+    course: Course | None = None
 
 
 class Strategy(Protocol):
@@ -205,6 +227,9 @@ class Snapshot(msgspec.Struct, frozen=True):
     keys: Mapping[str, KeyOwner] = {}
     """Whom API keys stand for, by `InferenceRequest.api_key`."""
     guards: Mapping[str, Guard] = {}
+    flags: Mapping[str, Predicate] = {}
+    route_texts: Mapping[str, bytes] = {}
+    """The documents of all routes, switched off ones too: an explanation reads conditions there."""
 
 
 class Splice(NamedTuple):

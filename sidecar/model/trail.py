@@ -8,6 +8,42 @@ from typing import Any, Protocol
 
 import msgspec
 
+SECRET_HEADERS = frozenset(
+    {"authorization", "proxy-authorization", "x-api-key", "api-key", "cookie"}
+)
+"""Request headers that are never shown to anybody."""
+
+LONGEST_TEXT = 80
+_LARGEST = 2**63
+_MOST_MEMBERS = 20
+_DEEPEST = 4
+
+
+def shown(value: Any, depth: int = _DEEPEST) -> Any:
+    """Return what may be shown of a value that may come from a client, as JSON.
+
+    Texts are cut to LONGEST_TEXT characters, for they can be somebody's prompt; large values
+    are cut as well, so that an explanation stays small.
+    """
+    if isinstance(value, str):
+        return _cut(value)
+    if isinstance(value, int):
+        return value if abs(value) < _LARGEST else _cut(hex(value))
+    if value is None or isinstance(value, float):
+        return value
+    if isinstance(value, Mapping):
+        members = list(value.items())[: _MOST_MEMBERS if depth else 0]
+        return {_cut(str(key)): shown(item, depth - 1) for key, item in members}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [shown(item, depth - 1) for item in list(value)[: _MOST_MEMBERS if depth else 0]]
+    return _cut(str(value))
+
+
+def _cut(text: str) -> str:
+    cut = text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
+    # A header or a script can have half of a character, which JSON cannot.
+    return cut if cut.isascii() else cut.encode("utf-8", "replace").decode()
+
 
 class Judged(Protocol):
     """What a strategy ranks: a candidate, or a nested router that is not planned yet."""
@@ -92,7 +128,7 @@ class Trail:
 
     def note(self, key: str, value: Any) -> None:
         """Note a fact (JSON) about the ranking of the open router, or about the decision."""
-        (self._open[-1].notes if self._open else self.notes)[key] = value
+        (self._open[-1].notes if self._open else self.notes)[key] = shown(value)
 
     def draw(self, uniform: float) -> None:
         """Note a number that was drawn."""
@@ -102,7 +138,7 @@ class Trail:
     def score(self, candidate: Judged, value: float | None, **details: Any) -> None:
         """Note the number by which a candidate was judged (``None``: unknown), and its parts."""
         note = self._candidate(candidate)
-        note.score, note.details = value, details
+        note.score, note.details = value, shown(details)
 
     def exclude(self, candidate: Judged, reason: str) -> None:
         """Note why a candidate is not in the ranking."""
