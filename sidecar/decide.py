@@ -16,6 +16,7 @@ from sidecar.model import (
     Memory,
     Plan,
     Predicate,
+    Resolver,
     Router,
     Snapshot,
     Stats,
@@ -162,7 +163,7 @@ def _unknown(model: str, snapshot: Snapshot) -> str:
     return f"model {model[:100]!r} does not exist here; known: {listed}"
 
 
-def _compile_condition(document: object, path: str) -> Predicate:
+def _compile_condition(document: object, path: str, subjects: Resolver) -> Predicate:
     return match.compile_condition(document, path, flags={}).matches
 
 

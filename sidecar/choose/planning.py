@@ -114,18 +114,20 @@ def _plan(router: Prepared, context: Context, out: frozenset[str]) -> Plan | Non
         _note_left_out(router, context, out, trail)
     candidates = _candidates(router, context, out)
     ranking = router.strategy.rank(candidates, context) if candidates else _NOTHING
-    order = [*_planned(router, ranking, context, out)] if router.lazy else ranking.order
+    course = ranking.course
+    step = router.lazy or course is not None
+    order = [*_planned(router, ranking, context, out)] if step else ranking.order
     if trail is not None:
         trail.leave([(one.label, one.backend.name) for one in order], ranking.probability)
     if not order:
         return None
     first = order[0].plan
-    inner, effects = first.strategy, first.effects
+    inner, effects = first.strategy, first.effects + ranking.effects
     return Plan(
         _attempts(router, order) if router.keep_rest else first.attempts[:MAX_ATTEMPTS],
         ranking.probability * first.probability,
         f"{router.type}/{inner}" if inner else router.type,
-        effects + ranking.effects if ranking.effects else effects,
+        effects if course is None else effects + course.effects(order[0]),
     )
 
 
@@ -133,9 +135,11 @@ def _planned(
     router: Prepared, ranking: Ranking, context: Context, out: frozenset[str]
 ) -> Iterator[Candidate]:
     """Plan the nested routers of a lazy ranking; without a rest to keep one plan is enough."""
-    found = 0
+    found, course = 0, ranking.course
     order: Sequence[Candidate | Nested] = ranking.order
     for one in order:
+        if course is not None and not course.admits(one, decided=found > 0):
+            continue
         candidate = _available(one, context, out) if isinstance(one, Nested) else one
         if candidate is not None:
             yield candidate

@@ -11,7 +11,16 @@ from sidecar.config.faults import decode_object
 from sidecar.config.guards import compile_guards
 from sidecar.config.rules import Flags, compile_flags
 from sidecar.errors import ConfigError, Fault
-from sidecar.model import Accessor, Backend, Compilers, Guard, Predicate, Router, guard_finder
+from sidecar.model import (
+    Accessor,
+    Backend,
+    Compilers,
+    Guard,
+    Predicate,
+    Resolver,
+    Router,
+    guard_finder,
+)
 
 DEFAULT_TARGETS = 3
 """Length of the default chain, at most (contract)."""
@@ -94,7 +103,7 @@ def compilers_for(flags: Flags, guards: Mapping[str, Guard], headers: set[str]) 
         headers.update(match.headers_of(subject))
         return compiled
 
-    def condition(document: Any, path: str) -> Predicate:
+    def condition(document: Any, path: str, subjects: Resolver) -> Predicate:
         compiled = match.compile_condition(document, path, flags=flags.predicates)
         headers.update(compiled.headers)
         return compiled.matches

@@ -9,7 +9,7 @@ from sidecar.model.backends import Backend, Stats
 from sidecar.model.guards import Guard, guard_finder
 from sidecar.model.memory import FORGETFUL, Effect, Memory
 from sidecar.model.request import BASE_HEADERS, InferenceRequest, KeyOwner
-from sidecar.model.trail import Trail
+from sidecar.model.trail import Judged, Trail
 
 MAX_ATTEMPTS = 10
 """Longest plan, and deepest nesting of routers (LangDB's MAX_DEPTH counts both)."""
@@ -115,11 +115,8 @@ class Candidate(NamedTuple):
 class Course(Protocol):
     """How a router of a lazy type goes through its ranking, one candidate after the other."""
 
-    def admits(self, candidate: Candidate, *, decided: bool) -> bool:
-        """Tell whether ``candidate`` may be tried; ``decided``: one before it will be.
-
-        Only its ``place`` and ``label`` may be read.
-        """
+    def admits(self, candidate: Judged, *, decided: bool) -> bool:
+        """Tell whether ``candidate`` may be tried; ``decided``: one before it will be."""
 
     def effects(self, first: Candidate) -> tuple[Effect, ...]:
         """Return what to remember when ``first``, which has a plan, is what was chosen."""

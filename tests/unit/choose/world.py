@@ -78,7 +78,7 @@ def _called(backend: Backend, name: str) -> bool:
     )
 
 
-def no_condition(document: Any, path: str) -> Any:
+def no_condition(document: Any, path: str, subjects: Any) -> Any:
     raise ConfigError([Fault(path, "no conditions here")])
 
 
