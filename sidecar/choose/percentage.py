@@ -10,6 +10,7 @@ import msgspec
 
 from sidecar.choose.definition import Arm, Definition, Site, label
 from sidecar.choose.rendezvous import Rendezvous, key_text
+from sidecar.choose.weights import check_weights, weighed
 from sidecar.model import Accessor, Candidate, Context, Leaf, Ranking, Router, Strategy
 
 
@@ -99,20 +100,11 @@ class Percentage(Definition, frozen=True, kw_only=True):
             site.fault("", f"has both targets and {names[0]}; use one form")
         arms = [arm for name in names if (arm := _pair(name, site.document[name], site))]
         if len(arms) == len(names):
-            _check(site, "", [(arm.where.replace("[0]", "[1]"), arm.weight) for arm in arms])
+            check_weights(site, "", [(arm.where.replace("[0]", "[1]"), arm.weight) for arm in arms])
         return arms
 
     def _listed(self, site: Site) -> list[Arm]:
-        arms, weights = super().arms(site), self.targets_percentages
-        written = site.document.get("targets_percentages", [])
-        if isinstance(written, list) and len(written) != len(arms):
-            counts = f"{len(written)} weights for {len(arms)} targets"
-            site.fault(".targets_percentages", f"{counts}; the lists must be parallel")
-        if len(weights) != len(arms):
-            return arms
-        where = ".targets_percentages"
-        _check(site, where, [(f"{where}[{place}]", w) for place, w in enumerate(weights)])
-        return [arm._replace(weight=w) for arm, w in zip(arms, weights, strict=True)]
+        return weighed(super().arms(site), self.targets_percentages, site, "targets_percentages")
 
     def strategy(
         self, site: Site, arms: Sequence[Arm], targets: Sequence[Leaf | Router]
@@ -135,13 +127,3 @@ def _pair(name: str, value: Any, site: Site) -> Arm | None:
         site.fault(f".{name}{where.strip('`$')}", f"{what}; a pair is [target, weight]")
         return None
     return Arm(f".{name}[0]", target, weight)
-
-
-def _check(site: Site, whole: str, weights: Sequence[tuple[str, float]]) -> None:
-    """Note weights that cannot be shares; ``whole`` is the path of all of them."""
-    wrong = [(where, w) for where, w in weights if not 0 <= w < math.inf]
-    for where, weight in wrong:
-        site.fault(where, f"{weight:g} is not a weight; a weight is a number from 0 on")
-    total = sum(weight for _, weight in weights)
-    if weights and not wrong and not 0 < total < math.inf:
-        site.fault(whole, f"the weights add up to {total:g}; they need a finite sum above 0")

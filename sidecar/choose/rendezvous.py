@@ -21,6 +21,8 @@ class Rendezvous(msgspec.Struct, frozen=True):
     """Arms with their weights, ready to be scored: place, weight, hash state."""
 
     arms: tuple[tuple[int, float, Any], ...]
+    weightless: tuple[int, ...] = ()
+    """Places without a weight: no key finds them."""
 
     @classmethod
     def of(cls, salt: str, labels: Sequence[str], weights: Sequence[float]) -> "Rendezvous":
@@ -38,21 +40,34 @@ class Rendezvous(msgspec.Struct, frozen=True):
             )
             state = blake2b(prefix.encode("utf-8", "surrogatepass"), digest_size=8)
             arms.append((place, weight, state))
-        return cls(tuple(arm for arm in arms if arm[1] > 0))
+        return cls(
+            tuple(arm for arm in arms if arm[1] > 0), tuple(arm[0] for arm in arms if arm[1] <= 0)
+        )
 
     def find(self, key: str) -> int:
         """Return the place of the arm of ``key``."""
+        return min(self.costs(key))[1]
+
+    def rank(self, key: str) -> list[int]:
+        """Return all places in the order in which ``key`` prefers them, weightless ones last.
+
+        Without its first arm a key is with its second, and so on.
+        """
+        order = [place for _, place in sorted(self.costs(key))]
+        order += self.weightless
+        return order
+
+    def costs(self, key: str) -> list[tuple[float, int]]:
+        """Return the negative score and the place of each arm with a weight: the least wins."""
         data = key.encode("utf-8", "surrogatepass")
-        best, winner = -1.0, -1
+        costs = []
         for place, weight, state in self.arms:
             hasher = state.copy()
             hasher.update(data)
             # 52 bits: half a step above 53 would round to 1.0, whose logarithm divides by zero.
             h = ((int.from_bytes(hasher.digest(), "big") >> 12) + 0.5) * 2.0**-52
-            score = -weight / math.log(h)
-            if score > best:
-                best, winner = score, place
-        return winner
+            costs.append((weight / math.log(h), place))
+        return costs
 
 
 def key_text(value: Any) -> str | None:
