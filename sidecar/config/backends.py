@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from sidecar.config.faults import decode
+from sidecar.config.prices import PriceDocument, Prices, compile_prices
 from sidecar.errors import ConfigError, Fault
-from sidecar.model import CONTROL_FIELDS, Backend, Endpoint, Health, Price
+from sidecar.model import CONTROL_FIELDS, Backend, Endpoint, Health
 
 _LEGAL_URL = "http://host[:port][/path], https://host[:port][/path]"
 _URL = re.compile(
@@ -21,7 +22,6 @@ _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}\Z")
 _LINE = re.compile(r"[^\x00-\x1f\x7f]{1,256}\Z")
 _PATH = re.compile(r"/[\x21-\x7e]{0,1023}\Z")
 
-Amount = Annotated[float, msgspec.Meta(ge=0)]
 Seconds = Annotated[float, msgspec.Meta(ge=0.001, le=3600)]
 Weight = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
@@ -36,14 +36,6 @@ class EndpointDocument(_Document, frozen=True):
     url: str
     weight: Weight = 1
     zone: str | None = None
-
-
-class PriceDocument(_Document, frozen=True):
-    """US dollars per token."""
-
-    per_input_token: Amount = 0.0
-    per_output_token: Amount = 0.0
-    per_cached_input_token: Amount | None = None
 
 
 class LimitsDocument(_Document, frozen=True):
@@ -86,9 +78,10 @@ def compile_backend(name: str, text: bytes) -> Backend:
     path = f"backends.{name}"
     document = decode(text, BackendDocument, path)
     faults = [*_check_endpoints(document, path), *_check_fields(document, path)]
+    prices = compile_prices(document.price, f"{path}.price", faults)
     if faults:
         raise ConfigError(faults)
-    return _backend(name, document)
+    return _backend(name, document, prices)
 
 
 def stand_in(name: str, text: bytes) -> Backend:
@@ -109,8 +102,8 @@ def stand_in(name: str, text: bytes) -> Backend:
     )
 
 
-def _backend(name: str, document: BackendDocument) -> Backend:
-    price, health = document.price, document.health
+def _backend(name: str, document: BackendDocument, prices: Prices) -> Backend:
+    health = document.health
     return Backend(
         name,
         model=document.model or name,
@@ -121,7 +114,8 @@ def _backend(name: str, document: BackendDocument) -> Backend:
         priority=document.priority,
         defaults=document.defaults,
         timeout_seconds=document.timeout_seconds,
-        price=Price(price.per_input_token, price.per_output_token, price.per_cached_input_token),
+        price=prices.price,
+        price_periods=prices.periods,
         max_context_size=document.limits.max_context_size,
         capabilities=document.capabilities,
         region=document.region,

@@ -1,9 +1,11 @@
 """Backends, and what they did lately."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
+
+from sidecar.model.calendar import Calendar
 
 Window = Literal["1m", "15m", "1h", "total"]
 
@@ -27,6 +29,13 @@ class Price(msgspec.Struct, frozen=True):
     per_cached_input_token: float | None = None
 
 
+class PricePeriod(NamedTuple):
+    """What a backend costs while the calendar is on."""
+
+    calendar: Calendar
+    price: Price
+
+
 class Health(msgspec.Struct, frozen=True):
     """Active health check: GET ``path`` every ``interval_seconds``."""
 
@@ -47,6 +56,8 @@ class Backend(msgspec.Struct, frozen=True):
     defaults: Mapping[str, Any] = {}
     timeout_seconds: float = 60.0
     price: Price = Price()
+    """Outside of all ``price_periods``."""
+    price_periods: tuple[PricePeriod, ...] = ()
     max_context_size: int | None = None
     capabilities: frozenset[str] | None = None
     """``None``: not declared, so nothing is kept from it."""
@@ -61,6 +72,13 @@ class Backend(msgspec.Struct, frozen=True):
     def choosy(self) -> bool:
         """Whether there can be requests that it cannot take."""
         return self.max_context_size is not None or self.capabilities is not None
+
+    def price_at(self, now: float) -> Price:
+        """Return the price of the first period that is on at ``now`` (Unix seconds)."""
+        for calendar, price in self.price_periods:
+            if calendar.covers(now):
+                return price
+        return self.price
 
 
 class WindowStats(msgspec.Struct, frozen=True):

@@ -49,8 +49,8 @@ _HELP = {
     "pointsman_attempts": "Attempts at a backend, those behind a successful fallback included. "
     "code: HTTP status, or why there was none (timeout, reset, connect_failure, ...).",
     "pointsman_fallbacks": "Steps from a backend that failed to the next one of the plan.",
-    "pointsman_cost_usd": "US dollars: counted tokens times the backend's price, cached input at "
-    "its own price.",
+    "pointsman_cost_usd": "US dollars: counted tokens times the backend's price when the request "
+    "began, cached input at its own price.",
     "pointsman_errors": "Rejections and warnings by code. tokens_unknown and tokens_partial: "
     "answers whose tokens, and cost, are missing or incomplete.",
 }
@@ -126,7 +126,8 @@ class Metrics:
             self._fallbacks.of(route, outcome.plan[step], outcome.plan[step + 1]).inc()
         configured = self._configured.get(backend)
         if configured is not None:
-            self._cost.of(backend).inc(cost_usd(outcome.tokens, configured.price))
+            price = configured.price_at(outcome.started)
+            self._cost.of(backend).inc(cost_usd(outcome.tokens, price))
         self._gen_ai.observe(outcome)
 
     def attempt(self, attempt: FailedAttempt) -> None:

@@ -94,6 +94,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     undecided: bool = False
     client_gone: bool = False
     stream: bool = False
+    started: float = 0.0
+    """Unix time; the prices of that moment count."""
     duration_s: float = 0.0
     upstream_s: float | None = None
     """The last attempt, from its first byte sent to the last byte received."""
@@ -145,6 +147,7 @@ def read_request(entry: HTTPAccessLogEntry) -> Outcome:
         undecided=undecided,
         client_gone=client_gone,
         stream=_is_stream(common, upstream_s, ttft_s),
+        started=common.start_time.seconds + common.start_time.nanos * 1e-9,
         duration_s=common.duration.seconds + common.duration.nanos * 1e-9,
         upstream_s=upstream_s,
         ttft_s=ttft_s,

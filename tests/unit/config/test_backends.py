@@ -1,5 +1,7 @@
 """From backend documents to backends."""
 
+from datetime import datetime
+
 import msgspec
 import pytest
 
@@ -100,3 +102,46 @@ def test_credentials_are_references(reference):
 def test_anything_else_is_no_credential(wrong):
     with pytest.raises(ConfigError):
         compiled({"endpoints": ["http://a"], "credential": wrong})
+
+
+PERIODS = [
+    {"timezone": "Europe/Berlin", "weekdays": "sat-sun", "per_output_token": 1.0},
+    {"hours": "22:00-06:00", "per_input_token": 0.5, "per_cached_input_token": None},
+]
+PRICED = {
+    "endpoints": ["http://a"],
+    "price": {
+        "per_input_token": 2.0,
+        "per_output_token": 8.0,
+        "per_cached_input_token": 1.0,
+        "periods": PERIODS,
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("moment", "price"),
+    [
+        ("2026-11-20T12:00+00:00", Price(2.0, 8.0, 1.0)),
+        ("2026-11-20T22:00+00:00", Price(0.5, 8.0, None)),
+        ("2026-11-20T23:00+00:00", Price(2.0, 1.0, 1.0)),
+        ("2026-11-22T23:00+00:00", Price(0.5, 8.0, None)),
+    ],
+)
+def test_the_first_period_that_is_on_has_the_price_and_inherits_the_rest(moment, price):
+    backend = compiled(PRICED)
+
+    assert backend.price_at(datetime.fromisoformat(moment).timestamp()) == price
+
+
+def test_without_periods_the_price_is_always_the_same():
+    backend = compiled(FULL)
+
+    assert backend.price_at(0.0) is backend.price
+
+
+def test_a_period_without_a_calendar_is_always_on():
+    periods = {"per_input_token": 2.0, "periods": [{"per_input_token": 1.0}]}
+    backend = compiled({"endpoints": ["http://a"], "price": periods})
+
+    assert backend.price_at(0.0) == Price(1.0)

@@ -13,6 +13,7 @@ def entry(
     status=None,
     details="",
     flags=(),
+    started_us=0,
     duration_us=0,
     tags=None,
     path="",
@@ -24,6 +25,7 @@ def entry(
     common = made.common_properties
     common.upstream_cluster, common.route_name = cluster, route_name
     common.upstream_request_attempt_count = attempts
+    common.start_time.FromMicroseconds(started_us)
     common.duration.FromMicroseconds(duration_us)
     for flag in flags:
         setattr(common.response_flags, flag, True)

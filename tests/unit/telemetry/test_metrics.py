@@ -1,6 +1,8 @@
 import pytest
+from msgspec.structs import replace
 
 from sidecar.errors import RequestError
+from sidecar.model import CalendarFields, Price, PricePeriod, compile_calendar
 from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.outcome import FailedAttempt, Outcome, Usage
 from tests.unit.telemetry.rendered import (
@@ -13,6 +15,7 @@ from tests.unit.telemetry.rendered import (
     value,
     values,
 )
+from tests.unit.telemetry.snapshots import SMALL, snapshot
 
 
 class TestDecisions:
@@ -132,6 +135,18 @@ class TestTokens:
 
         assert value(metrics, "pointsman_cost_usd_total", backend="small") == 54.0
         assert value(metrics, "pointsman_cost_usd_total", backend="large") == 0.0
+
+    def test_cost_is_by_the_price_at_the_time_of_the_request(self, metrics):
+        night = compile_calendar(CalendarFields(hours="22:00-06:00"), "c")
+        cheap = replace(SMALL, price_periods=(PricePeriod(night, Price(1.0, 2.0)),))
+        metrics.use(snapshot([cheap]))
+        noon, midnight = 1_795_003_200.0, 1_795_046_400.0
+        assert (noon % 86400, midnight % 86400) == (43200, 0)
+
+        metrics.outcome(Outcome(**ANSWER | {"tokens": Usage(10, 5), "started": midnight}))
+        assert value(metrics, "pointsman_cost_usd_total", backend="small") == 20.0
+        metrics.outcome(Outcome(**ANSWER | {"tokens": Usage(10, 5), "started": noon}))
+        assert value(metrics, "pointsman_cost_usd_total", backend="small") == 80.0
 
     @pytest.mark.parametrize(
         ("changes", "codes"),
