@@ -52,7 +52,7 @@ def decide_in(snapshot: Snapshot, context: Context) -> Decision:
     request, entropy = context.request, context.entropy
     route, plan = _decided(snapshot, context)
     return Decision(
-        id=f"{int(context.now * 1000):012x}{entropy.seed:016x}",
+        id=decision_id(entropy.seed, context.now),
         route=route,
         plan=plan,
         splices=tuple([rewrite.patch(request, attempt) for attempt in plan.attempts]),
@@ -61,6 +61,11 @@ def decide_in(snapshot: Snapshot, context: Context) -> Decision:
         warnings=tuple(context.warnings or ()),
         hide_usage=rewrite.hides_usage(request),
     )
+
+
+def decision_id(seed: int, now: float) -> str:
+    """Return the id of the decision that is made with ``seed`` at ``now``, to the millisecond."""
+    return f"{round(now * 1000):012x}{seed:016x}"
 
 
 def _decided(snapshot: Snapshot, context: Context) -> tuple[str, Plan]:
