@@ -49,11 +49,15 @@ class Site(NamedTuple):
 
 
 class Arm(NamedTuple):
-    """A target as written: where it stands below its router, its document, its weight."""
+    """A target as written: where it stands below its router, its document, its weight.
+
+    ``rule``: what the strategy has to know of it besides, compiled with the other faults in view.
+    """
 
     where: str
     document: Any
     weight: float = 1.0
+    rule: Any = None
 
 
 class Definition(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +104,17 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     ) -> Strategy:
         """Return what ranks; ``arms`` and ``targets`` are parallel to places."""
         raise NotImplementedError
+
+
+class Inner(NamedTuple):
+    """A router that is a target by its place alone: what is wrong in it has the path of the arm.
+
+    ``definition``: what its document means, when that has no type to say so.
+    """
+
+    name: str
+    document: Any
+    definition: Definition | None = None
 
 
 def label(target: Leaf | Router) -> str:

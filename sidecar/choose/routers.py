@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sidecar.choose.definition import Arm, Findings, Site
+from sidecar.choose.definition import Arm, Definition, Findings, Inner, Site
 from sidecar.choose.fallback import AsListed
+from sidecar.choose.fields import kind, quoted
 from sidecar.choose.planning import Prepared, prepare
-from sidecar.choose.reading import kind, quoted, read
+from sidecar.choose.reading import read
 from sidecar.errors import ConfigError, Fault
 from sidecar.model import (
     CONTROL_FIELDS,
@@ -82,8 +83,11 @@ def _named(name: str, site: Site) -> Prepared:
 def _defined(site: Site) -> Prepared:
     """Build a router object."""
     definition = read(site)
-    if definition is None:
-        return _chain(site)
+    return _chain(site) if definition is None else _built(definition, site)
+
+
+def _built(definition: Definition, site: Site) -> Prepared:
+    """Build the router of a definition, whose document has no fault."""
     before = len(site.findings.faults)
     site = site._replace(name=definition.name or site.name)
     arms = definition.arms(site)
@@ -106,6 +110,8 @@ def _target(arm: Arm, site: Site) -> Leaf | Router:
     document, where = arm.document, arm.where
     if isinstance(document, str):
         return _model(document, {}, site, where)
+    if isinstance(document, Inner):
+        return _placed(document, site, where)
     if not isinstance(document, dict):
         site.fault(where, f"expected a name or an object with `model`, got {kind(document)}")
         return _absent("")
@@ -127,6 +133,14 @@ def _inner(
         site.fault(where, "has both a `router` and a `model`; a target is one or the other")
     router = _router(document, _below(site, f"{where}.router"))
     return prepare(router, parameters)
+
+
+def _placed(inner: Inner, site: Site, where: str) -> Prepared:
+    """Build a router that stands in the place of a target."""
+    below = _below(site, where)._replace(name=inner.name, document=inner.document)
+    if inner.definition is None or below.depth > MAX_ATTEMPTS:
+        return _router(inner.document, below)
+    return _built(inner.definition, below)
 
 
 def _model(name: str, parameters: Mapping[str, Any], site: Site, where: str) -> Leaf | Router:
