@@ -3,9 +3,13 @@
 from sidecar.choose.definition import Definition
 from sidecar.choose.fallback import Fallback
 from sidecar.choose.latency import Latency
+from sidecar.choose.nearest import Nearest
 from sidecar.choose.optimized import Optimized
 from sidecar.choose.percentage import Percentage
 from sidecar.choose.random import Random
+from sidecar.choose.round_robin import RoundRobin
+from sidecar.choose.session import Session
+from sidecar.choose.sticky import Sticky
 
 
 def registry(*definitions: type[Definition]) -> dict[str, type[Definition]]:
@@ -26,4 +30,8 @@ STRATEGIES = registry(
     Random,
     Latency,
     Optimized,
+    RoundRobin,
+    Sticky,
+    Session,
+    Nearest,
 )

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from sidecar import match
-from sidecar.choose import plan
+from sidecar.choose import STRATEGIES, plan
 from sidecar.choose.fallback import Fallback
 from sidecar.choose.percentage import Percentage
 from sidecar.choose.routers import MAX_TARGETS
@@ -27,7 +27,9 @@ def subject_fault():
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_a_wrong_router_is_refused_with_every_fault(case):
-    expected = [subject_fault() if line == "SUBJECT" else line for line in case["faults"]]
+    types = ", ".join(sorted(STRATEGIES))
+    lines = [line.replace("TYPES", types) for line in case["faults"]]
+    expected = [subject_fault() if line == "SUBJECT" else line for line in lines]
 
     assert faults(case["router"], strict=case.get("strict", True)) == expected
 

@@ -104,4 +104,8 @@ def test_every_type_says_its_names():
         "random": "random",
         "latency": "latency",
         "optimized": "optimized",
+        "round_robin": "round_robin",
+        "sticky": "sticky",
+        "session": "session",
+        "nearest": "nearest",
     }
