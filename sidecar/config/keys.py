@@ -8,9 +8,9 @@ import msgspec
 
 from sidecar.config.faults import decode
 from sidecar.errors import ConfigError, Fault
-from sidecar.model import KeyOwner
+from sidecar.model import OTHERS, KeyOwner
 
-_NAME = re.compile(r"[0-9a-f]{16}\Z")
+_NAME = re.compile(rf"[0-9a-f]{{16}}\Z|{re.escape(OTHERS)}\Z")
 _SHOWN = 4
 
 Text = Annotated[str, msgspec.Meta(min_length=1)]
@@ -52,8 +52,8 @@ def _decode(name: str, text: bytes) -> KeyDocument:
         [
             Fault(
                 f"keys.{shown}",
-                "a name must be the first 16 hex digits of the key's SHA-256, in lower case: "
-                'printf %s "$KEY" | sha256sum | cut -c1-16',
+                "a name must be the first 16 hex digits of the key's SHA-256, in lower case, "
+                f'or {OTHERS} for all others: printf %s "$KEY" | sha256sum | cut -c1-16',
             )
         ]
     )

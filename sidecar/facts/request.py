@@ -12,7 +12,7 @@ from sidecar.errors import InvalidJson
 from sidecar.facts import scan
 from sidecar.facts.prompt import Prompt
 from sidecar.facts.user import read_user
-from sidecar.model import MISSING, NOBODY, KeyOwner, Operation, Span, User
+from sidecar.model import MISSING, NOBODY, OTHERS, KeyOwner, Operation, Span, User
 
 NO_KEYS: Mapping[str, KeyOwner] = MappingProxyType({})
 
@@ -94,7 +94,7 @@ class Request:
         """Who asks; see `read_user` for what comes from where."""
         if self._user is None:
             # Without keys nobody's key is hashed.
-            owner = self._keys.get(self.api_key or "", NOBODY) if self._keys else NOBODY
+            owner = self._owner() if self._keys else NOBODY
             self._user = read_user(self.headers, self.value, owner)
         return self._user
 
@@ -142,6 +142,10 @@ class Request:
         if self._prompt is None:
             self._prompt = Prompt(self.operation, self._field)
         return self._prompt
+
+    def _owner(self) -> KeyOwner:
+        known = self._keys.get(self.api_key or "")
+        return self._keys.get(OTHERS, NOBODY) if known is None else known
 
     def _field(self, name: Any) -> Any:
         """Return a top-level value, decoded once; a number is no name and finds nothing."""

@@ -54,6 +54,8 @@ class KeyOwner(NamedTuple):
 
 
 NOBODY = KeyOwner()
+OTHERS = "*"
+"""The key of everybody without a known key."""
 
 
 class User(NamedTuple):

@@ -57,6 +57,12 @@ def test_a_document_that_moves_to_another_kind_changes_the_digest():
     assert digest(Documents(flags={"a": b"{}"})) != digest(Documents(budgets={"a": b"{}"}))
 
 
+def test_a_digest_from_before_there_were_keys_guards_and_tests_still_fits():
+    documents = Documents.parse(b'{"backends": {"a": {"endpoints": ["http://a"]}}, "budgets": {}}')
+
+    assert digest(documents) == "986f2275a73f0e3ee52b78103a9eead4"
+
+
 def test_broken_text_has_a_digest_but_cannot_be_written():
     broken = Documents(routes={"a": b"{"})
 

@@ -13,6 +13,7 @@ GOOD = {
         "0123456789abcdef": {"tenant": "acme", "tier": "premium", "user": "ann", "tags": ["x"]},
         "0000000000000000": {},
         "ffffffffffffffff": {"tenant": "gone", "enabled": False},
+        "*": {"tier": "free"},
     },
     "guards": {
         "toxicity": {
@@ -36,6 +37,7 @@ def test_keys_say_who_comes_and_switched_off_ones_say_nothing():
     assert compiled(GOOD).keys == {
         "0123456789abcdef": KeyOwner("ann", "acme", "premium", ("x",)),
         "0000000000000000": KeyOwner(),
+        "*": KeyOwner(tier="free"),
     }
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from sidecar.config.compile import compile_snapshot
 from sidecar.config.documents import Documents
+from sidecar.config.rule_tests import Result, run
 from sidecar.errors import ConfigError
 
 TEXT = (Path(__file__).parents[3] / "docs" / "rules.md").read_text()
@@ -31,6 +32,8 @@ BACKENDS = {
     }
     for name in [*NAMES.split(), "demo/large", "demo/small"]
 } | {name: {"endpoints": ["http://127.0.0.1"]} for name in ("large", "small")}
+OTHERS = {"Keys": "0123456789abcdef", "Guards": "example", "Tests": "example"}
+"""Section → how its example is called."""
 STORED = ("best", "fast", "vision", "cheap", "spare", "coder", "default")
 BASE = {
     "backends": BACKENDS,
@@ -45,6 +48,8 @@ def document_of(section, example):
         return {"backends": {**BACKENDS, "example": example}}
     if section == "Routers":
         return {"routers": {**BASE["routers"], "example": example}}
+    if section in OTHERS:
+        return {section.lower(): {OTHERS[section]: example}}
     if section == "Routes" or "router" in example:
         return {"routes": {"example": example}}
     if "enabled" in example:
@@ -60,6 +65,15 @@ def test_every_example_is_accepted(section, text):
         compile_snapshot(Documents.of(documents), version=1)
     except ConfigError as error:
         pytest.fail(f"{text}\n{error}")
+
+
+@pytest.mark.parametrize("text", [text for section, text in BLOCKS if section == "Tests"])
+def test_every_example_of_a_test_passes(text):
+    routes = {"premium": {"match": {"user.tier": "premium"}, "router": "large"}}
+    tests = {"example": msgspec.json.decode(text)}
+    documents = Documents.of(BASE | {"routes": routes, "tests": tests})
+
+    assert [*run(compile_snapshot(documents, version=1), documents)] == [Result("example", True)]
 
 
 def test_examples_were_found():

@@ -33,6 +33,17 @@ CASES = {
 }
 
 
+@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer b"}], ids=["none", "unknown"])
+def test_all_others_may_be_somebody_too(headers):
+    keys = {KEY: WHOLE, "*": KeyOwner(tier="free")}
+
+    others = facts.read("/v1/chat/completions", headers | FORGED, b"{}", keys=keys)
+    known = facts.read("/v1/chat/completions", BEARER, b"{}", keys=keys)
+
+    assert others.user == User("root", "rich", "free", ())
+    assert known.user == User(*WHOLE)
+
+
 @pytest.mark.parametrize(("owner", "headers", "body", "user"), CASES.values(), ids=CASES)
 def test_whom_a_key_stands_for_is_no_claim_of_the_client(owner, headers, body, user):
     request = facts.read("/v1/chat/completions", headers, body, keys={KEY: owner})
