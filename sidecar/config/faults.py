@@ -14,6 +14,8 @@ from sidecar.facts import relax
 Document = TypeVar("Document", bound=msgspec.Struct)
 T = TypeVar("T")
 
+_MOST_LISTED = 50
+
 _MISSING = re.compile(r"Object missing required field `(?P<field>\w+)`\Z")
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>.*)`\Z", re.DOTALL)
 _WRONG = re.compile(r"Invalid enum value '(?P<value>.*)'\Z", re.DOTALL)
@@ -53,10 +55,11 @@ def _decode(raw: bytes, kind: type[T]) -> T:
 
 
 def nearest(word: str, legal: Sequence[str]) -> str:
-    """Return what to say about an unknown ``word``: the likely one, and all legal ones."""
+    """Return what to say about an unknown ``word``: the likely one, and the legal ones."""
     close = difflib.get_close_matches(word, legal, n=1)
     guess = f'did you mean "{close[0]}"? ' if close else ""
-    return f"{guess}legal: {', '.join(legal)}"
+    more = ", …" if len(legal) > _MOST_LISTED else ""
+    return f"{guess}legal: {', '.join(legal[:_MOST_LISTED])}{more}"
 
 
 def _explain(message: str, kind: type, path: str) -> Fault:

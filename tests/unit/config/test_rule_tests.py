@@ -44,6 +44,8 @@ RULES = {
         "sticky": by_plan("sticky", percentage([20, 80], key="user.id")),
         "customer": by_plan("customer", percentage([50, 50], key="headers.x-customer")),
         "field": by_plan("field", percentage([50, 50], key="body.metadata.team")),
+        "turns": by_plan("turns", {"type": "round_robin", "targets": ["small", "large"]}),
+        "stay": by_plan("stay", {"type": "session", "targets": ["small", "large"]}),
         "key": by_plan("key", percentage([50, 50], key="api_key")),
         "night": {
             "order": 2,
@@ -145,6 +147,16 @@ def test_all_tests_that_expect_what_there_is_not_are_told_at_once():
         "tests.a.expect.route",
         "tests.b.expect.route",
     ]
+
+
+def test_of_very_many_routes_the_nearest_is_named_and_some_are_listed():
+    routes = {f"route-{number}": {"router": "small"} for number in range(5000)}
+
+    with pytest.raises(ConfigError) as raised:
+        results({"t": {"request": {}, "expect": {"route": "rout-4711"}}}, routes=routes)
+
+    assert 'did you mean "route-4711"?' in str(raised.value)
+    assert len(str(raised.value)) < 1000
 
 
 def test_routes_that_stand_for_no_route_can_be_expected():
