@@ -1,6 +1,8 @@
 """Process settings: read once from the environment, frozen, handed down by `app` and `cli`."""
 
+import ipaddress
 import os
+import re
 import socket
 import tempfile
 from collections.abc import Mapping
@@ -14,6 +16,10 @@ from sidecar.errors import SettingsError
 PREFIX = "POINTSMAN_"
 _LONGEST_RUN_DIR = 90
 """A Unix socket's address has 107 bytes on Linux, and sockets are called ``/worker-NNNN.sock``."""
+
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_KEY = re.compile(r"[0-9a-fA-F]{16}")
 
 
 class Address(NamedTuple):
@@ -50,6 +56,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "console", "json"] = "auto"
     node: str = msgspec.field(default_factory=socket.gethostname)
+    record_decisions: int = 1000
+    explain_from: str = ""
+    explain_api: Literal["loopback", "allow"] = "loopback"
 
     @classmethod
     def read(cls, environ: Mapping[str, str], **overrides: str | None) -> Self:
@@ -66,6 +75,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(_explain(str(error), cls)) from None
         _check_range("workers", settings.workers, 1, 1024)
         _check_range("max_body_bytes", settings.max_body_bytes, 1024, 2**31 - 1)
+        _check_range("record_decisions", settings.record_decisions, 0, 100_000)
+        settings.explain_askers()
         return settings
 
     def state_folder(self) -> Path:
@@ -78,6 +89,32 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def store_url(self) -> str:
         """Return the URL of Redis; without one it is the embedded Redis of ``pointsman up``."""
         return self.redis_url or f"redis://{EMBEDDED_REDIS}/0"
+
+    def explain_askers(self) -> tuple[tuple[Network, ...], frozenset[str]]:
+        """Return who may ask on a request why it goes where it goes: networks, and API keys.
+
+        Keys are 16 hex digits, as the subject `api_key` has them. Raises SettingsError.
+        """
+        parts = [part.strip() for part in self.explain_from.split(",") if part.strip()]
+        keys = frozenset(part.lower() for part in parts if _KEY.fullmatch(part))
+        try:
+            networks = [ipaddress.ip_network(one) for one in parts if one.lower() not in keys]
+        except ValueError as error:
+            raise SettingsError(
+                f"{PREFIX}EXPLAIN_FROM: {error}; legal: networks such as 10.0.0.0/8 and the "
+                "first 16 hex digits of an API key's SHA-256, separated by commas"
+            ) from None
+        return tuple(networks), keys
+
+    @property
+    def explains_by_id(self) -> bool:
+        """Whether the admin address may say why others' requests went where they went."""
+        if self.explain_api == "allow" or self.admin.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.admin.host).is_loopback
+        except ValueError:
+            return False
 
     def run_folder(self) -> Path:
         """Return the run directory.

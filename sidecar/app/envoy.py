@@ -23,6 +23,7 @@ def envoy_settings(settings: Settings) -> EnvoySettings:
         max_body_bytes=settings.max_body_bytes,
         node=settings.node,
         ca_file=str(settings.ca_file or system_ca_file()),
+        explain=bool(settings.explain_from),
     )
 
 

@@ -14,8 +14,11 @@ import uvloop
 from sidecar.app import logs
 from sidecar.app.channel import Inbox
 from sidecar.app.rules import open_feed
+from sidecar.explain import Records
 from sidecar.settings import Settings
-from sidecar.wire.exchange import Decider
+from sidecar.wire.asker import Asker
+from sidecar.wire.decider import Decider
+from sidecar.wire.explainer import Explainer
 from sidecar.wire.server import DecisionServer
 
 NOTICE_SECONDS = 1.5
@@ -42,10 +45,15 @@ async def _run(settings: Settings, place: int) -> None:
     feed, cache = open_feed(settings, writer=False)
     inbox = Inbox()
     cache.subscribe(inbox.use)
-    decider = Decider(lambda: cache.current, lambda: inbox.stats, settings.max_body_bytes)
-    server = DecisionServer(
-        decider, socket_path(settings.run_folder(), place), settings.max_body_bytes
+    live = (lambda: cache.current), (lambda: inbox.stats)
+    records, most_bytes = Records(settings.record_decisions), settings.max_body_bytes
+    asker = settings.explain_askers()
+    decider = Decider(
+        *live, most_bytes, records=records, explain_to=Asker(*asker) if any(asker) else None
     )
+    explainer = Explainer(*live, most_bytes, records=records)
+    socket = socket_path(settings.run_folder(), place)
+    server = DecisionServer(decider, socket, most_bytes, explainer)
     await server.start()
     gc.freeze()  # what was imported stays for good: the collector need not look at it again
     feeding = asyncio.create_task(feed.run())

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from sidecar.facts.relaxed import relax
-from sidecar.facts.request import NO_KEYS, Request
+from sidecar.facts.request import NO_KEYS, Request, api_key_of
 from sidecar.model import OPERATIONS, KeyOwner
 
-__all__ = ["Request", "read", "relax"]
+__all__ = ["Request", "api_key_of", "read", "relax"]
 
 
 def read(

@@ -108,7 +108,7 @@ class Request:
     def api_key(self) -> str | None:
         """First 16 hex digits of the SHA-256 of the bearer token, ``x-api-key`` or ``api-key``."""
         if self._api_key is MISSING:
-            self._api_key = _hashed(_credential(self.headers))
+            self._api_key = api_key_of(self.headers)
         return self._api_key
 
     @property
@@ -175,6 +175,11 @@ def _stream(fields: Mapping[str, msgspec.Raw]) -> bool:
     if stream is None:
         raise InvalidJson("'stream' must be true or false", param="stream")
     return stream
+
+
+def api_key_of(headers: Mapping[str, str]) -> str | None:
+    """Return `Request.api_key` of a request with these headers."""
+    return _hashed(_credential(headers))
 
 
 def _credential(headers: Mapping[str, str]) -> str:

@@ -1,11 +1,12 @@
 """Decision → ext_proc answer.
 
-Three namespaces of dynamic metadata go back to Envoy:
+These namespaces of dynamic metadata go back to Envoy:
 
 - ``pointsman.route``: the chain of clusters, read by the route's priority_group specifier, the
   number of retries and the time limit of one attempt up to its first byte;
 - ``pointsman.patch``: for each attempt its byte splices, read by the clusters' Lua filter;
-- ``pointsman.decision``: what was decided, for response headers and for the access log.
+- ``pointsman.decision``: what was decided, for response headers and for the access log;
+- ``pointsman.explain``: why, as a response header, for those who asked and may.
 """
 
 from collections.abc import Callable, Hashable, MutableMapping, Sequence
@@ -74,6 +75,14 @@ class Answers:
         facts = facts.replace(_MICROSECONDS, took.encode(), 1)
         steps = tuple([(one.backend.name, one.backend.timeout_seconds) for one in plan.attempts])
         return facts + self._patches[decision.splices] + self._chains[steps]
+
+    @staticmethod
+    def explained(explanation: str) -> bytes:
+        """Return what an answer is continued with for somebody who asked why."""
+        answer = pb.ProcessingResponse()
+        space = answer.dynamic_metadata.fields["pointsman.explain"].struct_value
+        space.fields["explanation"].string_value = explanation
+        return answer.SerializeToString()
 
 
 def _encode_facts(facts: _Facts) -> bytes:

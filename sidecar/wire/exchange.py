@@ -1,20 +1,14 @@
 """One ext_proc stream: bytes in, bytes out. No transport in here, so any transport can carry it."""
 
-import random
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable
 from typing import NamedTuple
 
-import msgspec
 import structlog
 
-from sidecar import facts
-from sidecar.decide import decide
-from sidecar.errors import BodyTooLarge, InvalidJson, RequestError
-from sidecar.model import OPERATIONS, Entropy, Snapshot, Stats
+from sidecar.errors import InvalidJson
+from sidecar.model import OPERATIONS
 from sidecar.pb import ext_proc_pb2 as pb
-from sidecar.wire.answer import Answers
-from sidecar.wire.portable import rewritten
+from sidecar.wire.decider import Decider
 from sidecar.wire.refusal import refuse
 
 _ATTRIBUTES = "envoy.filters.http.ext_proc"
@@ -23,60 +17,14 @@ _log = structlog.get_logger()
 
 
 class Reply(NamedTuple):
-    """What to send, and whether the stream is finished with it. ``None``: send nothing."""
+    """What to send, and whether the stream is finished with it. ``None``: send nothing.
+
+    ``later``: the message is not known yet; whoever awaits this gets it.
+    """
 
     message: bytes | None
     last: bool
-
-
-class Decider:
-    """Everything that a worker needs to answer: the live snapshot, statistics and limits."""
-
-    def __init__(
-        self,
-        snapshot: Callable[[], Snapshot | None],
-        stats: Callable[[], Stats],
-        max_body_bytes: int,
-    ) -> None:
-        self._snapshot = snapshot
-        self._stats = stats
-        self._max_body_bytes = max_body_bytes
-        self._answers = Answers()
-
-    @property
-    def ready(self) -> bool:
-        """Whether there are rules to decide by."""
-        return self._snapshot() is not None
-
-    def answer(
-        self, path: str, headers: Mapping[str, str], body: bytes, *, rewrite: bool
-    ) -> bytes | None:
-        """Decide one request; ``None`` when there is no configuration yet (Envoy fails open).
-
-        ``rewrite``: answer with the first attempt's headers and body instead of a plan. That is
-        for an Envoy of one's own, of whose clusters nothing is known here.
-        """
-        snapshot = self._snapshot()
-        if snapshot is None:
-            return None
-        started = time.perf_counter_ns()
-        try:
-            if len(body) > self._max_body_bytes:
-                raise BodyTooLarge(f"the body has {len(body)} bytes of {self._max_body_bytes}")
-            request = facts.read(path, headers, body)
-            entropy = Entropy(random.getrandbits(64))
-            # Milliseconds, as the decision's id has them: a replay starts from the id.
-            now = int(time.time() * 1000) / 1000
-            stats = self._stats()
-            if rewrite and stats.unready:
-                stats = msgspec.structs.replace(stats, unready=frozenset())
-            decision = decide(snapshot, stats, request, entropy, now)
-        except RequestError as error:
-            return refuse(error)
-        spent = (time.perf_counter_ns() - started) // 1000
-        if rewrite:
-            return rewritten(decision, request, path, spent)
-        return self._answers.decided(decision, request.operation, spent)
+    later: Awaitable[bytes | None] | None = None
 
 
 class Exchange:
@@ -95,7 +43,7 @@ class Exchange:
         if kind == "request_headers":
             return self._begin(request.request_headers)
         if kind == "request_body":
-            return Reply(self._decide(request), last=True)
+            return self._decide(request)
         return Reply(None, last=True)
 
     def _begin(self, sent: pb.HttpHeaders) -> Reply:
@@ -112,31 +60,46 @@ class Exchange:
         self._headers = headers
         return Reply(_CONTINUE_HEADERS, last=False)
 
-    def _decide(self, request: pb.ProcessingRequest) -> bytes | None:
+    def _decide(self, request: pb.ProcessingRequest) -> Reply:
         sent = self._headers
-        path, headers = _attributes(request) if sent is None else (sent.get(":path", ""), sent)
+        path, headers, source = (
+            _attributes(request) if sent is None else (sent.get(":path", ""), sent, "")
+        )
         try:
             if path.partition("?")[0] not in OPERATIONS:
-                return _CONTINUE_BODY
-            return self._decider.answer(
-                path, headers, request.request_body.body, rewrite=sent is not None
+                return Reply(_CONTINUE_BODY, last=True)
+            answer = self._decider.answer(
+                path, headers, request.request_body.body, rewrite=sent is not None, source=source
             )
         except Exception:  # noqa: BLE001
             # Nothing of an unforeseen error may reach the client; without an answer Envoy fails
             # open to the default chain.
             _log.exception("decision_failed", path=path)
-            return None
+            return Reply(None, last=True)
+        if answer is None or isinstance(answer, bytes):
+            return Reply(answer, last=True)
+        return Reply(None, last=True, later=_safely(answer, path))
 
 
-def _attributes(request: pb.ProcessingRequest) -> tuple[str, dict[str, str]]:
-    """Return path and headers from the attributes that the filter was told to send."""
-    path, headers = "", {}
+async def _safely(answer: Awaitable[bytes | None], path: str) -> bytes | None:
+    try:
+        return await answer
+    except Exception:  # noqa: BLE001 - as above
+        _log.exception("decision_failed", path=path)
+        return None
+
+
+def _attributes(request: pb.ProcessingRequest) -> tuple[str, dict[str, str], str]:
+    """Return path, headers and source from the attributes that the filter was told to send."""
+    path, headers, source = "", {}, ""
     for name, value in request.attributes[_ATTRIBUTES].fields.items():
         if name.startswith(_HEADER):
             headers[name[len(_HEADER) : -2]] = value.string_value
         elif name == "request.path":
             path = value.string_value
-    return path, headers
+        elif name == "source.address":
+            source = value.string_value
+    return path, headers, source
 
 
 def _all_headers(sent: pb.HttpHeaders) -> dict[str, str]:

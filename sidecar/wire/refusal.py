@@ -7,19 +7,27 @@ from sidecar.pb import base_pb2
 from sidecar.pb import ext_proc_pb2 as pb
 
 
-def refuse(error: RequestError) -> bytes:
+def refuse(error: RequestError, identity: str = "", explanation: str = "") -> bytes:
     """Return the answer that makes Envoy reply with OpenAI's error object, and go no further.
 
     The code also travels as the reply's details, which is how the access log learns it.
+    ``identity``: the id under which the refusal can be explained.
     """
     answer = pb.ProcessingResponse()
     reply = answer.immediate_response
     reply.status.code = error.status
     reply.details = error.code
     reply.body = error_body(error)
-    header = reply.headers.set_headers.add()
-    header.header.key, header.header.raw_value = "content-type", b"application/json"
-    header.append_action = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+    headers = {
+        "content-type": "application/json",
+        "x-pointsman-decision": identity,
+        "x-pointsman-explain": explanation,
+    }
+    for name, value in headers.items():
+        if value:
+            header = reply.headers.set_headers.add()
+            header.header.key, header.header.raw_value = name, value.encode()
+            header.append_action = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
     return answer.SerializeToString()
 
 

@@ -1,4 +1,4 @@
-"""The gRPC server of a worker: ext_proc and health on one Unix socket."""
+"""The gRPC server of a worker: ext_proc, health and explanations on one Unix socket."""
 
 import asyncio
 from pathlib import Path
@@ -7,7 +7,9 @@ from typing import Any
 import grpc
 
 from sidecar.pb import health_pb2
-from sidecar.wire.exchange import Decider, Exchange
+from sidecar.wire.decider import Decider
+from sidecar.wire.exchange import Exchange
+from sidecar.wire.explainer import METHOD, SERVICE, Explainer
 
 _EXT_PROC = "envoy.service.ext_proc.v3.ExternalProcessor"
 _HEALTH = "grpc.health.v1.Health"
@@ -17,8 +19,15 @@ _MESSAGE_OVERHEAD = 1024 * 1024
 class DecisionServer:
     """Serves decisions on a Unix socket until it is drained."""
 
-    def __init__(self, decider: Decider, socket: Path, max_body_bytes: int) -> None:
+    def __init__(
+        self,
+        decider: Decider,
+        socket: Path,
+        max_body_bytes: int,
+        explainer: Explainer | None = None,
+    ) -> None:
         self._decider = decider
+        self._explainer = explainer
         self._socket = socket
         self._serving = True
         self._server = grpc.aio.server(
@@ -33,6 +42,8 @@ class DecisionServer:
         """Bind the socket (a stale one is replaced) and begin to serve."""
         self._socket.unlink(missing_ok=True)
         self._server.add_generic_rpc_handlers((self._ext_proc(), self._health()))
+        if self._explainer is not None:
+            self._server.add_generic_rpc_handlers((self._explain(self._explainer),))
         self._server.add_insecure_port(f"unix:{self._socket}")
         await self._server.start()
 
@@ -57,13 +68,22 @@ class DecisionServer:
         )
         return grpc.method_handlers_generic_handler(_HEALTH, {"Check": handler})
 
+    @staticmethod
+    def _explain(explainer: Explainer) -> grpc.GenericRpcHandler:
+        async def answer(question: bytes, _context: Any) -> bytes:
+            return await explainer.answer(question)
+
+        handler: Any = grpc.unary_unary_rpc_method_handler(answer)
+        return grpc.method_handlers_generic_handler(SERVICE, {METHOD: handler})
+
     async def _process(self, _messages: Any, stream: Any) -> None:
         """Answer and return: a stream left open would live as long as the client's response."""
         exchange = Exchange(self._decider)
-        while (message := await stream.read()) is not grpc.aio.EOF:
-            reply = exchange.feed(message)
-            if reply.message is not None:
-                await stream.write(reply.message)
+        while (received := await stream.read()) is not grpc.aio.EOF:
+            reply = exchange.feed(received)
+            message = reply.message if reply.later is None else await reply.later
+            if message is not None:
+                await stream.write(message)
             if reply.last:
                 return
 

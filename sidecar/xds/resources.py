@@ -61,6 +61,8 @@ class EnvoySettings(msgspec.Struct, frozen=True, kw_only=True):
     max_body_bytes: int = 32 * 1024 * 1024
     node: str = "pointsman"
     ca_file: str = msgspec.field(default_factory=system_ca_file)
+    explain: bool = False
+    """Whether clients may ask by a header why their request goes where it goes."""
 
 
 def typed(message: str, **fields: Any) -> dict[str, Any]:
