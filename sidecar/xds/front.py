@@ -1,14 +1,15 @@
 """The listener for clients: what happens to a request around the router."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from sidecar.model import BASE_HEADERS
 from sidecar.xds.access_log import failed_attempts_log, requests_log
 from sidecar.xds.decompress import gunzip
+from sidecar.xds.ext_proc import EXPLAIN_HEADER, EXPLAIN_NAMESPACE, external_processor
 from sidecar.xds.ext_proc import MESSAGE as EXT_PROC_MESSAGE
-from sidecar.xds.ext_proc import external_processor
 from sidecar.xds.local_reply import local_reply
 from sidecar.xds.resources import (
     EXT_PROC,
@@ -25,6 +26,7 @@ from sidecar.xds.resources import (
     socket_address,
 )
 
+PREFIX = "x-pointsman-"
 SPARED = "variant"
 """The one `x-pointsman-…` header that a client may send."""
 
@@ -58,7 +60,7 @@ def _manager(settings: EnvoySettings) -> dict[str, Any]:
         "merge_slashes": True,
         "stream_idle_timeout": "600s",
         "request_headers_timeout": "30s",
-        "early_header_mutation_extensions": [_strip_own_headers()],
+        "early_header_mutation_extensions": [_strip_own_headers(settings)],
         "access_log": [requests_log()],
         "local_reply_config": local_reply(settings.max_body_bytes),
         "rds": {
@@ -79,7 +81,7 @@ def _http_filters(settings: EnvoySettings) -> list[dict[str, Any]]:
             "envoy.extensions.filters.http.buffer.v3.Buffer",
             max_request_bytes=settings.max_body_bytes,
         ),
-        _decision_headers(),
+        _decision_headers(settings),
         _hide_usage(),
         _token_usage(),
         extension(
@@ -98,20 +100,27 @@ def _decide(settings: EnvoySettings) -> dict[str, Any]:
         "config_discovery": {
             "config_source": file_source(settings.run_dir, RESOURCES_FOLDER, FILTERS_FILE),
             "type_urls": [f"type.googleapis.com/{EXT_PROC_MESSAGE}"],
-            "default_config": external_processor(BASE_HEADERS),
+            "default_config": external_processor(BASE_HEADERS, explain=settings.explain),
             "apply_default_config_without_warming": True,
         },
     }
 
 
-def _decision_headers() -> dict[str, Any]:
-    """Return the filter that turns the decision's metadata into headers."""
+def _decision_headers(settings: EnvoySettings) -> dict[str, Any]:
+    """Return the filter that turns the decision's metadata into headers.
+
+    What a client asks for with the explanation's header is none of the backends' business.
+    """
+    explanation = f"%DYNAMIC_METADATA({EXPLAIN_NAMESPACE}:explanation)%"
+    asked = [{"remove": EXPLAIN_HEADER}] if settings.explain else []
+    told = [overwrite(EXPLAIN_HEADER, explanation)] if settings.explain else []
     route = "%DYNAMIC_METADATA(pointsman.route:{})%".format
     decision = "%DYNAMIC_METADATA(pointsman.decision:{})%".format
     return header_mutation(
         [
             overwrite("x-envoy-max-retries", route("retries")),
             overwrite("x-envoy-upstream-rq-per-try-timeout-ms", route("try_ms")),
+            *asked,
         ],
         [
             overwrite("x-pointsman-decision", decision("id")),
@@ -120,6 +129,7 @@ def _decision_headers() -> dict[str, Any]:
             overwrite("x-pointsman-strategy", decision("strategy")),
             overwrite("x-pointsman-config-version", decision("version")),
             overwrite("x-pointsman-attempts", "%UPSTREAM_REQUEST_ATTEMPT_COUNT%"),
+            *told,
         ],
         [remove_prefix("x-envoy-")],  # the decompressor counts bytes there
     )
@@ -148,9 +158,11 @@ def _token_usage() -> dict[str, Any]:
     )
 
 
-def _strip_own_headers() -> dict[str, Any]:
+def _strip_own_headers(settings: EnvoySettings) -> dict[str, Any]:
     """Return the mutation that removes what a client must not say."""
-    own = {"remove_on_match": {"key_matcher": {"safe_regex": {"regex": own_headers_regex()}}}}
+    spared = [SPARED, EXPLAIN_HEADER.removeprefix(PREFIX)] if settings.explain else [SPARED]
+    regex = own_headers_regex(spared)
+    own = {"remove_on_match": {"key_matcher": {"safe_regex": {"regex": regex}}}}
     return extension(
         "envoy.http.early_header_mutation.header_mutation",
         "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
@@ -158,11 +170,22 @@ def _strip_own_headers() -> dict[str, Any]:
     )
 
 
-def own_headers_regex() -> str:
-    """Return a RE2 pattern of all header names ``x-pointsman-…`` but the spared one.
+def own_headers_regex(spared: Iterable[str] = (SPARED,)) -> str:
+    """Return a RE2 pattern of all header names ``x-pointsman-…`` but the spared ones."""
+    return PREFIX + _other_than(frozenset(spared))
 
-    RE2 knows no look-ahead, so the pattern lists how a name can part from the spared one: end
-    early, differ in a character, or go on after it.
+
+def _other_than(words: frozenset[str]) -> str:
+    """Return a pattern of all texts but ``words``.
+
+    RE2 knows no look-ahead, so the pattern lists how a text can part from the words: end early,
+    differ in a character, or go on after the end.
     """
-    parting = [f"{re.escape(SPARED[:n])}(?:[^{SPARED[n]}].*)?" for n in range(len(SPARED))]
-    return f"x-pointsman-(?:{'|'.join([*parting, SPARED + '.+'])})"
+    begun = sorted({word[0] for word in words if word})
+    if not begun:
+        return ".+"
+    ways = [f"[^{''.join(begun)}].*"]
+    for char in begun:
+        rest = frozenset(word[1:] for word in words if word.startswith(char))
+        ways.append(re.escape(char) + _other_than(rest))
+    return f"(?:{'|'.join(ways)}){'' if '' in words else '?'}"

@@ -11,7 +11,7 @@ from sidecar.model import BASE_HEADERS, LIMITED, Snapshot
 from sidecar.xds.attempt import SCRIPT, SCRIPT_FILE, secret_file
 from sidecar.xds.clusters import clusters, credential_headers, usable
 from sidecar.xds.envoy_admin import AdminUnreachable, EnvoyAdmin
-from sidecar.xds.ext_proc import filter_resource
+from sidecar.xds.ext_proc import decision_seconds, filter_resource
 from sidecar.xds.files import ResourceFolder
 from sidecar.xds.resources import (
     CLUSTERS_FILE,
@@ -96,7 +96,8 @@ class Publisher:
             self._write_clusters()
             await self._settle()
             self._write_routes()
-            self._write(FILTERS_FILE, [filter_resource(snapshot.headers)])
+            waits, explain = decision_seconds(snapshot.guards.values()), self._settings.explain
+            self._write(FILTERS_FILE, [filter_resource(snapshot.headers, waits, explain=explain)])
         self._changed.set()
 
     async def run(self) -> None:
@@ -233,7 +234,7 @@ class Publisher:
         first = {
             CLUSTERS_FILE: [],
             ROUTES_FILE: [first_routes(self._settings)],
-            FILTERS_FILE: [filter_resource(BASE_HEADERS)],
+            FILTERS_FILE: [filter_resource(BASE_HEADERS, explain=self._settings.explain)],
         }
         self._files.write(SCRIPT_FILE, SCRIPT.encode())
         for name, resources in first.items():

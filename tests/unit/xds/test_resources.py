@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.errors import NoCandidate
-from sidecar.model import Backend, Endpoint, Health, Snapshot
+from sidecar.model import Backend, Endpoint, Guard, Health, Snapshot
 from sidecar.wire.refusal import error_body as wire_error_body
 from sidecar.xds.attempt import CREDENTIAL_HEADERS, path_prefix, secret_file
 from sidecar.xds.bootstrap import bootstrap
 from sidecar.xds.clusters import clusters
-from sidecar.xds.ext_proc import attribute, filter_resource
+from sidecar.xds.ext_proc import attribute, decision_seconds, filter_resource
 from sidecar.xds.front import own_headers_regex
 from sidecar.xds.local_reply import error_body, local_reply
 from sidecar.xds.resources import EnvoySettings, literal, seconds
@@ -67,6 +67,30 @@ def test_all_own_headers_but_the_variant_are_stripped(rest):
     assert bool(OWN_HEADERS.fullmatch(f"x-pointsman-{rest}")) == (rest != "variant")
 
 
+@given(st.text(st.sampled_from("variantexpl-_1"), max_size=9))
+def test_a_header_that_asks_for_an_explanation_is_spared_only_where_that_is_allowed(rest):
+    spared = ["variant", "explain"]
+    pattern = re2.compile(own_headers_regex(spared))
+
+    assert bool(pattern.fullmatch(f"x-pointsman-{rest}")) == (rest not in spared)
+    for word in spared:
+        assert not pattern.fullmatch(f"x-pointsman-{word}")
+        assert pattern.fullmatch(f"x-pointsman-{word}s")
+        assert pattern.fullmatch(f"x-pointsman-{word[:-1]}")
+
+
+@pytest.mark.parametrize("explain", [True, False])
+def test_who_asks_for_an_explanation_is_told_only_where_that_is_allowed(explain):
+    text = json.dumps(filter_resource(["x-user-id", "authorization"], explain=explain))
+
+    assert ("source.address" in text) is explain
+    assert ("pointsman.explain" in text) is explain
+    assert ("x-pointsman-explain" in text) is explain
+    assert text.count("'authorization'") == 1
+    listener = json.dumps(bootstrap(msgspec.structs.replace(SETTINGS, explain=explain)))
+    assert ("x-pointsman-explain" in listener) is explain
+
+
 @pytest.mark.parametrize("name", ["x-pointsman-variant", "x-user-id", "a-x-pointsman-b"])
 def test_other_headers_are_kept(name):
     assert not OWN_HEADERS.fullmatch(name)
@@ -96,6 +120,14 @@ def test_the_filter_asks_for_the_path_and_the_headers_of_the_rules():
         "request.headers['x-a']",
         "request.headers['x-b']",
     ]
+
+
+def test_envoy_waits_half_a_second_and_for_every_guard():
+    guards = [Guard("a", "http://a", timeout_seconds=0.2), Guard("b", "http://b", 1.25)]
+
+    assert [decision_seconds(guards[:count]) for count in range(3)] == [0.5, 0.7, 1.95]
+    assert filter_resource([])["typed_config"]["message_timeout"] == "0.5s"
+    assert filter_resource([], 1.95)["typed_config"]["message_timeout"] == "1.95s"
 
 
 def test_the_default_chain_is_by_priority_then_name_without_those_that_cannot_serve():
