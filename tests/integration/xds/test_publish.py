@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from sidecar.model import Endpoint, Health
+from sidecar.model import Endpoint, Guard, Health
 from sidecar.xds.resources import extension, socket_address
 from tests.integration.xds.gateway import BODY, CHAT, backend, eventually, snapshot
 from tests.integration.xds.upstreams import answers, hangs, streams
@@ -67,6 +67,23 @@ async def test_the_headers_that_rules_read_follow_edits(gateway):
         }
 
     await eventually(new_header_read)
+
+
+async def test_a_decision_is_waited_for_as_long_as_guards_may_take(gateway):
+    a, guard = await gateway.upstream(), Guard("slow", "http://127.0.0.1:9", timeout_seconds=9.0)
+    backends = [backend(name, a.port) for name in ("a", "b")]
+    await gateway.serve(*backends)
+
+    async def decide():
+        await asyncio.sleep(0.8)
+        return plan("b")
+
+    gateway.sidecar.decide = lambda _body, _attributes: decide()
+    assert (await gateway.chat()).backend == "a", "the default chain: Envoy did not wait"
+
+    await gateway.publisher.publish(snapshot(*backends, guards={"slow": guard}))
+
+    await eventually(lambda: _answered_by(gateway, "b"))
 
 
 @pytest.mark.parametrize("edit", ["moved", "removed"])

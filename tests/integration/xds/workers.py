@@ -1,5 +1,6 @@
 """A stand-in for the sidecar: answers Envoy with given metadata, keeps its access log."""
 
+import inspect
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -34,7 +35,8 @@ def plan(*clusters: str, patches: list[list[Any]] | None = None, try_ms: int = 6
 class Sidecar:
     """Serves ext_proc, health and access log on two sockets of ``run_dir``.
 
-    ``decide``: body and attributes → metadata, ``None`` to say nothing, or a whole answer.
+    ``decide``: body and attributes → metadata, ``None`` to say nothing, or a whole answer; or
+    what any of them is to be awaited from.
     """
 
     def __init__(self, run_dir: str) -> None:
@@ -85,7 +87,8 @@ class Sidecar:
                 for name, value in struct.fields.items()
             }
             self.seen.append((request.request_body.body, attributes))
-            yield _answer(self.decide(request.request_body.body, attributes))
+            decided = self.decide(request.request_body.body, attributes)
+            yield _answer(await decided if inspect.isawaitable(decided) else decided)
             return
 
     async def _log(self, messages: AsyncIterator[bytes], _: Any) -> bytes:
