@@ -169,7 +169,8 @@ class _Memory:
         return self._counts.get(key, 0.0)
 
     def verdict(self, hook: Hook) -> Mapping[str, Any]:
-        return self._guards.get(hook.guard.name, {"error": "not asked"})
+        silence = {"error": "timeout", "passed": hook.guard.on_error == "pass"}
+        return self._guards.get(hook.guard.name, silence)
 
     def take(self, effects: Sequence[Effect]) -> None:
         for effect in effects:
