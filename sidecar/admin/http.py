@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 
 from sidecar import __version__
 
@@ -13,8 +13,8 @@ Readiness = Callable[[], tuple[bool, dict[str, Any]]]
 """Returns whether rules are live, and a report of the store, the rules and Envoy's resources."""
 
 
-def admin_app(render: Render, readiness: Readiness) -> FastAPI:
-    """Return the HTTP application of the control process."""
+def admin_app(render: Render, readiness: Readiness, *routers: APIRouter) -> FastAPI:
+    """Return the HTTP application of the control process; ``routers`` bring the rest of it."""
     app = FastAPI(title="Pointsman", version=__version__, docs_url="/docs", redoc_url=None)
 
     @app.get("/metrics", summary="Prometheus metrics", response_class=Response)
@@ -32,4 +32,6 @@ def admin_app(render: Render, readiness: Readiness) -> FastAPI:
         response.status_code = 200 if ready else 503
         return report
 
+    for router in routers:
+        app.include_router(router)
     return app

@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ import setproctitle
 import structlog
 import uvicorn
 import uvloop
+from fastapi import APIRouter
 
 from sidecar import __version__
+from sidecar.admin.explain import explain_router
 from sidecar.admin.http import admin_app
 from sidecar.app import logs
 from sidecar.app.channel import Bulletin
 from sidecar.app.envoy import envoy_settings, write_bootstrap
+from sidecar.app.explaining import ask_workers
 from sidecar.app.ports import check_ports
 from sidecar.app.rules import open_feed
 from sidecar.app.workers import Workers
@@ -203,7 +207,7 @@ class Control:
     def _admin_server(self) -> uvicorn.Server:
         address = self._settings.admin
         config = uvicorn.Config(
-            admin_app(self._metrics.render, self._readiness),
+            admin_app(self._metrics.render, self._readiness, self._explain_router()),
             host=address.host,
             port=address.port,
             log_config=None,
@@ -211,6 +215,13 @@ class Control:
             lifespan="off",
         )
         return _Server(config)
+
+    def _explain_router(self) -> APIRouter:
+        return explain_router(
+            partial(ask_workers, self._settings.run_folder(), lambda: self._workers.pids),
+            by_id=self._settings.explains_by_id,
+            max_body_bytes=self._settings.max_body_bytes,
+        )
 
     def _readiness(self) -> tuple[bool, dict[str, Any]]:
         report = {

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import grpc
 import msgspec
+import structlog
 
 from sidecar import facts
 from sidecar.errors import BodyTooLarge, RequestError
@@ -24,6 +25,8 @@ from sidecar.model import (
     Stats,
 )
 from sidecar.wire.decider import Guards
+
+_log = structlog.get_logger()
 
 SERVICE, METHOD = "pointsman.Explain", "Explain"
 _TIMEOUT_SECONDS = 10.0
@@ -65,10 +68,10 @@ class Problem(msgspec.Struct, omit_defaults=True):
     path: str | None = None
 
 
-class Reply(msgspec.Struct, omit_defaults=True):
-    """An explanation, or a problem."""
+class Reply(msgspec.Struct):
+    """An explanation, as JSON, or a problem."""
 
-    explanation: msgspec.Raw | None = None
+    explanation: msgspec.Raw = msgspec.Raw(b"null")
     problem: Problem | None = None
 
 
@@ -94,14 +97,15 @@ class Explainer:
 
     async def answer(self, question: bytes) -> bytes:
         """Return a Reply to a Question, both as JSON."""
-        asked = read_question(question)
-        if isinstance(asked, Question):
-            found = await self._explain(asked)
-        else:
-            found = asked
-        if isinstance(found, Problem):
-            return msgspec.json.encode(Reply(problem=found))
-        return msgspec.json.encode(Reply(explanation=msgspec.Raw(encode(found))))
+        try:
+            asked = read_question(question)
+            found = await self._explain(asked) if isinstance(asked, Question) else asked
+            if not isinstance(found, Problem):
+                return msgspec.json.encode(Reply(explanation=msgspec.Raw(encode(found))))
+        except Exception:  # noqa: BLE001 - its text is for the log, not for whoever asks
+            _log.exception("explanation_failed")
+            found = Problem(500, "Failed", "The explanation failed; the worker's log says why.")
+        return msgspec.json.encode(Reply(problem=found))
 
     async def _explain(self, asked: Question) -> Explanation | Problem:
         if asked.request is None:
@@ -175,11 +179,6 @@ def read_headers(given: Mapping[str, str], snapshot: Snapshot) -> dict[str, str]
     """Return the headers that Envoy would send: those that rules read, by lower-case name."""
     named = {name.lower(): text for name, text in given.items()}
     return {name: named[name] for name in snapshot.headers if name in named}
-
-
-def is_unknown(problem: Problem) -> bool:
-    """Tell whether another worker may know more."""
-    return problem.status == 404
 
 
 def _unknown(identity: str, most: int) -> Problem:
