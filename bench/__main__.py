@@ -21,6 +21,7 @@ BENCHMARKS = {
     "throughput": "bench.throughput:bench_throughput",
     "latency": "bench.latency:bench_latency",
     "decide": "bench.decide:bench_decide",
+    "strategies": "bench.strategies:bench_strategies",
     "body": "bench.body:bench_body",
     "edits": "bench.edits:bench_edits",
     "memory": "bench.memory:bench_memory",

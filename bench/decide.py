@@ -55,9 +55,9 @@ def _ten_routes(env: Env, seconds: float) -> list[Row]:
     rules, promptless = (
         _compiled(ten_routes("model:1", read_prompt=each)) for each in (True, False)
     )
-    whole = _cost(_read_and_decide, rules, bodies, seconds)
-    alone = _cost(_decide, rules, bodies, seconds, prepare=_read)
-    spared = _cost(_read_and_decide, promptless, bodies, seconds)
+    whole = cost(_read_and_decide, rules, bodies, seconds)
+    alone = cost(_decide, rules, bodies, seconds, prepare=_read)
+    spared = cost(_read_and_decide, promptless, bodies, seconds)
     return [
         Row.at_most(f"decide(), {FEW} routes", alone.quickest, REACH_US, "µs", note=alone.note),
         whole.row(f"facts.read() and decide(), {FEW} routes"),
@@ -76,7 +76,7 @@ def _by_model(env: Env, seconds: float) -> list[Row]:
         for count in (FEW, MANY)
     ]
     pairs = [
-        [_cost(_read_and_decide, rules, bodies, seconds).quickest for rules, bodies in sides]
+        [cost(_read_and_decide, rules, bodies, seconds).quickest for rules, bodies in sides]
         for _ in range(PAIRS)
     ]
     ratio = Spread.of(many / few for few, many in pairs)
@@ -105,7 +105,7 @@ def _read_and_decide(rules: Snapshot, content: bytes) -> None:
     _decide(rules, _read(content))
 
 
-def _cost(
+def cost(
     work: Callable[[Snapshot, Any], None],
     rules: Snapshot,
     bodies: Sequence[bytes],

@@ -1,5 +1,6 @@
 """The rules and the requests that benchmarks use."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -59,12 +60,17 @@ def routes_by_model(address: str, count: int) -> Json:
 
 
 def _with_backends(address: str, routes: Json) -> Json:
+    pool = backends(address, ["small", "large", "canary"])
+    return {"backends": pool, "routers": {"resilient": _RESILIENT}, "routes": routes}
+
+
+def backends(address: str, names: Sequence[str]) -> dict[str, Json]:
+    """Return backends that all point at the one model at ``address``, the first preferred."""
     backend = {"provider": "demo", "endpoints": [f"http://{address}"], "timeout_seconds": 10}
-    backends = {
+    return {
         name: backend | {"model": f"demo-{name}-1", "priority": place}
-        for place, name in enumerate(("small", "large", "canary"))
+        for place, name in enumerate(names)
     }
-    return {"backends": backends, "routers": {"resilient": _RESILIENT}, "routes": routes}
 
 
 def body(size: int = BODY_BYTES, model: str = "bench") -> bytes:

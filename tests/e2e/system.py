@@ -43,11 +43,13 @@ class System:
             host="127.0.0.1", port=self.redis_address.port, decode_responses=True
         )
 
-    def start(self, *, with_redis=True, documents=None):
+    def start(self, *, with_redis=True, documents=None, **model_options):
         if with_redis:
             self.local.start_redis(self.redis_address)
         for name in MODELS:
-            self.models[name] = start(name, first_token_ms=5, tokens_per_second=2000)
+            self.models[name] = start(
+                name, first_token_ms=5, tokens_per_second=2000, **model_options
+            )
         if with_redis:
             self.write(documents if documents is not None else self.base_documents())
         self.local.start_sidecar()
