@@ -73,6 +73,7 @@ class Control:
             self._windows,
             prefix=settings.prefix,
             node=settings.node,
+            in_flight=self._in_flight,
         )
         self._totals: Totals = {}
         self._refused: str | None = None
@@ -150,8 +151,7 @@ class Control:
         self._inform_workers()
 
     def _inform_workers(self) -> None:
-        in_flight = {name: health.in_flight for name, health in self._health.items()}
-        stats = view(self._totals, in_flight, ())
+        stats = view(self._totals, self._shared.in_flight(), ())
         self._workers.push(Bulletin(backends=dict(stats.backends), ready=self._ready()))
 
     def _ready(self) -> frozenset[str] | None:
@@ -191,6 +191,10 @@ class Control:
         if rejection is not None:
             self._refusals += 1
             _log.error("resources_rejected", reason=rejection)
+
+    def _in_flight(self) -> dict[str, int]:
+        """Return the requests of this node that are under way, by backend."""
+        return {name: one.in_flight for name, one in self._health.items()}
 
     def _gauges(self) -> Gauges:
         return Gauges(

@@ -1,13 +1,17 @@
 """The types of routers: one file and one line here for each."""
 
+from sidecar.choose.cost import Cost
 from sidecar.choose.definition import Definition
 from sidecar.choose.fallback import Fallback
 from sidecar.choose.latency import Latency
+from sidecar.choose.least_busy import LeastBusy
 from sidecar.choose.nearest import Nearest
 from sidecar.choose.optimized import Optimized
 from sidecar.choose.percentage import Percentage
 from sidecar.choose.random import Random
 from sidecar.choose.round_robin import RoundRobin
+from sidecar.choose.schedule import Schedule
+from sidecar.choose.score import Score
 from sidecar.choose.session import Session
 from sidecar.choose.sticky import Sticky
 
@@ -30,8 +34,12 @@ STRATEGIES = registry(
     Random,
     Latency,
     Optimized,
+    Cost,
+    Score,
+    LeastBusy,
     RoundRobin,
     Sticky,
     Session,
     Nearest,
+    Schedule,
 )

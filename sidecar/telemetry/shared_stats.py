@@ -4,13 +4,14 @@ A node sends its sums when they change, at most every ``INTERVAL``, and every ``
 case, and reads what others sent since it read last. Redis itself stamps the values and says what
 time it is, so the clocks of the nodes need not agree. A node that falls silent stops counting in
 a window when its last word is older than that window; its total counts until it is removed, a day
-later, by whoever comes by.
+later, by whoever comes by. Its requests in flight are forgotten after ``IN_FLIGHT_SECONDS``.
 """
 
 import asyncio
 import time
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Protocol
 
 import msgspec
 import structlog
@@ -20,6 +21,7 @@ from sidecar.telemetry.windows import SPANS, Sums, Totals, Windows, merge
 
 INTERVAL = 0.25
 HEARTBEAT = 2.0
+IN_FLIGHT_SECONDS = 2.5 * HEARTBEAT
 TIMEOUT = 0.5
 """Longest wait for Redis; meanwhile this node's own statistics wait as well. All in seconds."""
 DAY = 86400
@@ -60,6 +62,7 @@ class _Entry(msgspec.Struct):
     """A node's value. ``updated``: Unix time of Redis; absent in what is sent."""
 
     backends: dict[str, dict[Window, Sums]]
+    in_flight: dict[str, Annotated[int, msgspec.Meta(ge=0)]] = {}
     updated: float = 0.0
 
 
@@ -71,7 +74,8 @@ class SharedStats:
     """This node's windows and those of the others. Without Redis the own ones go on alone.
 
     ``node`` must be different for each node: two of one name overwrite each other. A node that
-    starts again under its name goes on with the total that it had.
+    starts again under its name goes on with the total that it had. ``in_flight`` tells this
+    node's requests that are not answered yet, by backend.
     """
 
     def __init__(
@@ -81,6 +85,7 @@ class SharedStats:
         *,
         prefix: str,
         node: str,
+        in_flight: Callable[[], Mapping[str, int]] = dict,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.up = False
@@ -89,10 +94,11 @@ class SharedStats:
         self._key = f"{prefix}stats"
         self._windows = windows
         self._node = node
+        self._in_flight = in_flight
         self._clock = clock
         self._others: dict[str, _Entry] = {}
         self._before: Totals | None = None
-        self._sent: tuple[int, float] = (-1, 0.0)
+        self._sent: tuple[int, Mapping[str, int], float] = (-1, {}, 0.0)
         self._redis_time: tuple[str, float] = ("0", 0.0)
 
     async def run(self, publish: Callable[[Totals], None]) -> None:
@@ -104,7 +110,8 @@ class SharedStats:
 
     async def tick(self) -> None:
         """Exchange once with Redis. Nothing is raised; ``up`` says how it went."""
-        revision, sums = self._windows.revision, self._to_send()
+        revision, busy = self._windows.revision, dict(self._in_flight())
+        sums = self._to_send(revision, busy)
         arguments = [self._node, sums, self._redis_time[0], DAY]
         try:
             async with asyncio.timeout(TIMEOUT):
@@ -114,27 +121,39 @@ class SharedStats:
             self._set_up(up=False, why=repr(error))
             return
         if sums:
-            self._sent = (revision, self._clock())
+            self._sent = (revision, busy, self._clock())
         self._take(answer)
         self._set_up(up=True)
 
     def merged(self) -> dict[str, dict[Window, Sums]]:
         """Return the sums of all nodes as of now."""
-        at, here = self._redis_time
-        now = float(at) + self._clock() - here
+        now = self._now()
         others = (_still_counting(entry, now) for entry in self._others.values())
         return merge((self._own(), *others))
+
+    def in_flight(self) -> dict[str, int]:
+        """Return the requests of all nodes that are not answered yet, by backend."""
+        busy, oldest = Counter(self._in_flight()), self._now() - IN_FLIGHT_SECONDS
+        for entry in self._others.values():
+            if entry.updated >= oldest:
+                busy.update(entry.in_flight)
+        return dict(busy)
+
+    def _now(self) -> float:
+        """Return the time that Redis has now, as far as this node can tell."""
+        at, here = self._redis_time
+        return float(at) + self._clock() - here
 
     def _own(self) -> dict[str, dict[Window, Sums]]:
         return merge((self._windows.totals(self._clock()), self._before or {}))
 
-    def _to_send(self) -> bytes:
+    def _to_send(self, revision: int, busy: Mapping[str, int]) -> bytes:
         """Return this node's sums; nothing as long as its earlier total is not known."""
-        revision, sent = self._sent
-        due = self._windows.revision != revision or self._clock() - sent >= HEARTBEAT
+        old_revision, old_busy, sent = self._sent
+        due = (revision, busy) != (old_revision, old_busy) or self._clock() - sent >= HEARTBEAT
         if self._before is None or not due:
             return b""
-        return _ENCODER.encode({"backends": self._own()})
+        return _ENCODER.encode({"backends": self._own(), "in_flight": busy})
 
     def _take(self, answer: list[bytes | str]) -> None:
         self._redis_time = (_text(answer[0]), self._clock())

@@ -21,9 +21,14 @@ class Node:
     """A node with a clock that tests move."""
 
     def __init__(self, client, name):
-        self.now, self.windows = 1000.0, Windows()
+        self.now, self.windows, self.busy = 1000.0, Windows(), {}
         self.stats = SharedStats(
-            client, self.windows, prefix="test:", node=name, clock=lambda: self.now
+            client,
+            self.windows,
+            prefix="test:",
+            node=name,
+            in_flight=lambda: self.busy,
+            clock=lambda: self.now,
         )
 
     async def fail(self, count=1):
@@ -165,6 +170,69 @@ async def test_a_day_later_whoever_comes_by_removes_a_node(client, node):
     assert await client.hkeys(KEY) == [b"two"]
 
 
+async def test_requests_in_flight_are_those_of_all_nodes(node):
+    one, two = await node("one"), await node("two")
+
+    one.busy, two.busy = {"small": 3, "large": 1}, {"small": 2}
+    await one.tick()
+    await two.tick()
+    await one.tick()
+
+    assert one.stats.in_flight() == two.stats.in_flight() == {"small": 5, "large": 1}
+
+
+async def test_a_change_in_flight_is_news_and_none_is_not(client, node):
+    one, two = await node("one"), await node("two")
+    one.busy = {"small": 3}
+    await one.tick()
+    first = await client.hget(KEY, "one")
+    await one.tick()
+    assert await client.hget(KEY, "one") == first
+
+    one.busy = {"small": 0}
+    await one.tick()
+    await two.tick()
+
+    assert two.stats.in_flight() == {"small": 0}
+
+
+async def test_requests_in_flight_of_a_silent_node_are_soon_forgotten(node):
+    one, two = await node("one"), await node("two")
+    one.busy, two.busy = {"small": 3}, {"small": 1}
+    await one.tick()
+    await two.tick()
+
+    two.now += shared_stats.IN_FLIGHT_SECONDS - 0.5
+    assert two.stats.in_flight() == {"small": 4}
+    two.now += 1
+    assert two.stats.in_flight() == {"small": 1}
+
+
+async def test_a_heartbeat_keeps_requests_in_flight_in_mind(node):
+    one, two = await node("one"), await node("two")
+    one.busy = {"small": 3}
+    await one.tick()
+
+    assert shared_stats.HEARTBEAT * 2 < shared_stats.IN_FLIGHT_SECONDS
+    one.now += shared_stats.HEARTBEAT
+    await one.tick()
+    await two.tick()
+    assert two.stats.in_flight() == {"small": 3}
+
+
+async def test_a_node_that_starts_again_has_none_of_its_earlier_requests_in_flight(node):
+    one = await node("one")
+    one.busy = {"small": 3}
+    await one.tick()
+
+    again, two = await node("one"), await node("two")
+    assert again.stats.in_flight() == {}
+    again.now += shared_stats.HEARTBEAT
+    await again.tick()
+    await two.tick()
+    assert two.stats.in_flight() == {}
+
+
 async def test_clocks_of_nodes_need_not_agree(node):
     one, two = await node("one"), await node("two")
     one.now, two.now = 5.0, 5e9
@@ -180,6 +248,7 @@ async def test_values_that_are_not_ours_are_ignored_and_left(client, node):
         b"w": b"\xffgarbage",
         b"x": b'{"updated":9999999999,"backends":5}',
         b"y": b'{"updated":9999999999,"backends":{"\xff":{}}}',
+        b"z": b'{"updated":9999999999,"backends":{},"in_flight":{"small":-1}}',
         b"\xff": b'{"updated":9999999999,',
     }
     await client.hset(KEY, mapping=foreign)
@@ -188,6 +257,7 @@ async def test_values_that_are_not_ours_are_ignored_and_left(client, node):
 
     assert one.stats.up
     assert one.requests() == 1
+    assert one.stats.in_flight() == {}
     assert set(await client.hkeys(KEY)) == {b"one", *foreign}
 
 

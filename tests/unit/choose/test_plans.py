@@ -104,8 +104,12 @@ def test_every_type_says_its_names():
         "random": "random",
         "latency": "latency",
         "optimized": "optimized",
+        "cost": "cost",
+        "score": "score",
+        "least_busy": "least_busy",
         "round_robin": "round_robin",
         "sticky": "sticky",
         "session": "session",
         "nearest": "nearest",
+        "schedule": "schedule",
     }

@@ -18,6 +18,16 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
     "random": {},
     "latency": {"explore": 0.3},
     "optimized": {"metric": "ttft", "explore": 0.3},
+    "cost": {"prefer": "fastest", "max_cost_per_token": 5e-6},
+    "score": {"max_latency_ms": 2000, "weights": {"latency": 2, "cost": 1, "in_flight": 1}},
+    "least_busy": {"weights": [1, 2, 1]},
+    "schedule": {
+        "timezone": "America/New_York",
+        "periods": [
+            {"weekdays": "sat-sun", "target": "far"},
+            {"hours": "18:00-09:00", "target": "large"},
+        ],
+    },
 }
 """Type → its parameters. A type of router that has no line here fails the tests: add one, with
 parameters that make it draw, measure and remember whatever it can."""
