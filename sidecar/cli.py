@@ -16,6 +16,7 @@ from rich.text import Text
 
 from sidecar import __version__
 from sidecar.app.rules import open_store, policy_of
+from sidecar.cli_explain import explain
 from sidecar.config.check import Report, check_file
 from sidecar.config.redis_store import Change, RedisStore
 from sidecar.errors import (
@@ -191,6 +192,9 @@ def export(
         sys.stdout.buffer.write(text)
     else:
         output.write_bytes(text)
+
+
+app.command()(explain)
 
 
 @app.command()
