@@ -16,6 +16,8 @@ class ByMetric(msgspec.Struct, frozen=True):
     metric: Metric
     windows: tuple[Window, ...]
     explore: float
+    sign: int | None = None
+    """1: the lowest first, -1: the highest; ``None``: as the metric has it."""
 
     def rank(self, candidates: Sequence[Candidate], context: Context) -> Ranking:
         """Return the best first; equal values keep the order of the targets.
@@ -25,7 +27,7 @@ class ByMetric(msgspec.Struct, frozen=True):
         """
         measure = METRICS[self.metric]
         reading = read_metric(measure, rows_of(candidates, context.stats), self.windows)
-        values, sign = reading.values, measure.sign
+        values, sign = reading.values, self.sign or measure.sign
         warm = [(sign * value, place) for place, value in enumerate(values) if value is not None]
         warm.sort()
         order = [candidates[place] for _, place in warm]

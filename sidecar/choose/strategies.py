@@ -1,5 +1,6 @@
 """The types of routers: one file and one line here for each."""
 
+from sidecar.choose.conditional import Conditional
 from sidecar.choose.cost import Cost
 from sidecar.choose.definition import Definition
 from sidecar.choose.fallback import Fallback
@@ -35,6 +36,7 @@ STRATEGIES = registry(
     Latency,
     Optimized,
     Cost,
+    Conditional,
     Score,
     LeastBusy,
     RoundRobin,

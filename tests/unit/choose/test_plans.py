@@ -104,6 +104,7 @@ def test_every_type_says_its_names():
         "random": "random",
         "latency": "latency",
         "optimized": "optimized",
+        "conditional": "conditional",
         "cost": "cost",
         "score": "score",
         "least_busy": "least_busy",
