@@ -35,7 +35,15 @@ class Content(NamedTuple):
 class Prompt:
     """A `sidecar.model.Prompt`; each feature is computed on first use and then kept."""
 
-    __slots__ = ("_content", "_field", "_has_code", "_language", "_operation", "_tokens")
+    __slots__ = (
+        "_content",
+        "_field",
+        "_has_code",
+        "_keywords",
+        "_language",
+        "_operation",
+        "_tokens",
+    )
 
     def __init__(self, operation: Operation, field: Callable[[str], Any]) -> None:
         """``field`` returns a top-level value of the body, or ``MISSING``."""
@@ -45,6 +53,7 @@ class Prompt:
         self._tokens: int | None = None
         self._has_code: bool | None = None
         self._language: str | None = None
+        self._keywords: tuple[str, ...] | None = None
 
     @property
     def content(self) -> Content:
@@ -110,6 +119,13 @@ class Prompt:
         if self._language is None:
             self._language = plain.language(self.content.text)
         return self._language
+
+    @property
+    def keywords(self) -> tuple[str, ...]:
+        """The distinct words of the text's end, lower-case; see `plain.keywords`."""
+        if self._keywords is None:
+            self._keywords = plain.keywords(self.content.text)
+        return self._keywords
 
 
 def _read(system: Any, turns: Any) -> Content:

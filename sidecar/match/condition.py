@@ -2,15 +2,24 @@
 
 ``{"all": […]} | {"any": […]} | {"not": …} | {SUBJECT: {OP: value, …}, …}``, nested freely; several
 keys are ANDed, ``{SUBJECT: scalar}`` is short for ``eq``, and ``{}`` is always true.
+``{"expr": …}`` is an expression in CEL.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sidecar.errors import ConfigError, Fault
-from sidecar.match import operators, subjects
-from sidecar.match.operators import MAX_DEPTH, Test
-from sidecar.model import Accessor, Context, Predicate
+from sidecar.match import operators
+from sidecar.match.expr import compile_expr
+from sidecar.match.operators import MAX_DEPTH, SEARCHES, Test
+from sidecar.match.subjects import NO_FLAGS, compile_accessor, headers_of
+from sidecar.model import Accessor, Context, Predicate, Resolver, no_subjects
+
+_CLAUSES = 200
+_SEARCHES = 20
+_REGEXES = 5
+_NESTED = 8
+"""What a condition of a request may have: it is compiled and asked while others wait."""
 
 
 class Compiled(NamedTuple):
@@ -26,14 +35,22 @@ class Compiled(NamedTuple):
 
 
 def compile_condition(
-    document: Any, path: str, *, flags: Mapping[str, Predicate] = subjects.NO_FLAGS
+    document: Any,
+    path: str,
+    *,
+    flags: Mapping[str, Predicate] = NO_FLAGS,
+    subjects: Resolver = no_subjects,
+    untrusted: bool = False,
 ) -> Compiled:
     """Compile a CONDITION. ``flags``: what `flags.<name>` may read; ``path``: where it stands.
 
-    Raises ConfigError with every fault, each with its path.
+    ``subjects`` is asked first for the accessor of a subject, and returns ``None`` for those that
+    it does not know. ``untrusted``: the document comes in a request, so it is bounded in size,
+    depth and cost, and has no ``expr``.
+    Raises ConfigError with every fault, each with its path; of an untrusted one with the first.
     """
-    build = _Build(flags)
-    compiled = build.condition(document, path, MAX_DEPTH)
+    build = _Untrusted(flags, subjects) if untrusted else _Build(flags, subjects)
+    compiled = build.condition(document, path, build.depth)
     if build.faults:
         raise ConfigError(build.faults)
     return compiled
@@ -49,8 +66,12 @@ _ALWAYS = Compiled(_always)
 class _Build:
     """One compilation: goes on after a fault, so that an operator sees all of them at once."""
 
-    def __init__(self, flags: Mapping[str, Predicate]) -> None:
+    depth = MAX_DEPTH
+    untrusted = False
+
+    def __init__(self, flags: Mapping[str, Predicate], subjects: Resolver) -> None:
         self.flags = flags
+        self.subjects = subjects
         self.faults: list[Fault] = []
 
     def condition(self, document: Any, path: str, depth: int) -> Compiled:
@@ -58,7 +79,7 @@ class _Build:
         if not isinstance(document, Mapping):
             return self._refuse(path, "a condition is an object")
         if depth == 0:
-            return self._refuse(path, f"nested deeper than {MAX_DEPTH}")
+            return self._refuse(path, f"nested deeper than {self.depth}")
         members = document.items()
         return _all([self._member(str(key), value, path, depth) for key, value in members])
 
@@ -72,7 +93,7 @@ class _Build:
             case "not":
                 return _not(self.condition(value, place, depth - 1))
             case "expr":
-                return self._refuse(place, "expr is not available yet")
+                return self._expr(value, place)
         return self._clause(key, value, place)
 
     def _branches(self, documents: Any, path: str, depth: int) -> list[Compiled]:
@@ -101,25 +122,74 @@ class _Build:
         ]
         models = _pins(asks) if subject == "model" else None
         test = _every(tests)
-        return Compiled(lambda context: test(read(context)), models, subjects.headers_of(subject))
+        return Compiled(lambda context: test(read(context)), models, headers_of(subject))
+
+    def _expr(self, text: Any, path: str) -> Compiled:
+        try:
+            compiled = compile_expr(text, path, flags=self.flags)
+        except ConfigError as error:
+            self._note(error.faults)
+            return _ALWAYS
+        return Compiled(compiled.matches, None, compiled.headers)
 
     def _accessor(self, subject: str, path: str) -> Accessor:
         try:
-            return subjects.compile_accessor(subject, path, flags=self.flags)
+            own = self.subjects(subject, path)
+            return compile_accessor(subject, path, flags=self.flags) if own is None else own
         except ConfigError as error:
-            self.faults.extend(error.faults)
+            self._note(error.faults)
             return _always
 
     def _test(self, name: str, operand: Any, path: str) -> Test:
         try:
-            return operators.compile_test(name, operand, path)
+            return operators.compile_test(name, operand, path, untrusted=self.untrusted)
         except ConfigError as error:
-            self.faults.extend(error.faults)
+            self._note(error.faults)
             return bool
 
     def _refuse(self, path: str, message: str) -> Compiled:
-        self.faults.append(Fault(path, message))
+        self._note([Fault(path, message)])
         return _ALWAYS
+
+    def _note(self, faults: Sequence[Fault]) -> None:
+        self.faults.extend(faults)
+
+
+class _Untrusted(_Build):
+    """A compilation of a condition in a request: it ends at the first fault or limit."""
+
+    depth = _NESTED
+    untrusted = True
+
+    def __init__(self, flags: Mapping[str, Predicate], subjects: Resolver) -> None:
+        super().__init__(flags, subjects)
+        self.clauses = self.searches = self.regexes = 0
+
+    def condition(self, document: Any, path: str, depth: int) -> Compiled:
+        self._count(path)
+        return super().condition(document, path, depth)
+
+    def _expr(self, _text: Any, path: str) -> Compiled:
+        return self._refuse(path, "expressions are for stored rules only")
+
+    def _test(self, name: str, operand: Any, path: str) -> Test:
+        self._count(path)
+        plain = name.removeprefix("$")
+        self.searches += plain in SEARCHES
+        self.regexes += plain == "regex"
+        if self.searches > _SEARCHES or self.regexes > _REGEXES:
+            listed = " ".join(sorted(SEARCHES))
+            limits = f"at most {_SEARCHES} of {listed}, and {_REGEXES} of regex"
+            self._refuse(path, f"too many searches; {limits}")
+        return super()._test(name, operand, path)
+
+    def _count(self, path: str) -> None:
+        self.clauses += 1
+        if self.clauses > _CLAUSES:
+            self._refuse(path, f"more than {_CLAUSES} clauses")
+
+    def _note(self, faults: Sequence[Fault]) -> None:
+        raise ConfigError(faults)
 
 
 def _pins(asks: Mapping[str, Any]) -> frozenset[str] | None:

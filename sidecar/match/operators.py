@@ -9,9 +9,8 @@ from functools import partial
 from math import isfinite
 from typing import Any, NamedTuple
 
-import re2
-
 from sidecar.errors import ConfigError, Fault
+from sidecar.match import patterns
 from sidecar.model import MISSING
 
 Test = Callable[[Any], bool]
@@ -25,10 +24,15 @@ MAX_NUMBER = 32
 _NUMBERS = (int, float)
 _SCALARS = (str, bool, int, float, type(None))
 
-_REGEX = re2.Options()
-_REGEX.max_mem = 1 << 20
-_REGEX.never_capture = True
-_REGEX.log_errors = False
+SEARCHED = 10_000
+"""Characters at the end of a text, and members at the start of an array, that a search in a
+condition of a request looks at."""
+
+MOST_VALUES = 1_000
+"""Values in an operand of a request's condition."""
+
+SEARCHES = frozenset({"contains", "intersects", "regex"})
+"""The operators whose time grows with the value that they are asked of."""
 
 
 class Operator(NamedTuple):
@@ -39,21 +43,41 @@ class Operator(NamedTuple):
     build: Callable[[Any], Test]
 
 
-def compile_test(name: str, operand: Any, path: str) -> Test:
+def compile_test(name: str, operand: Any, path: str, *, untrusted: bool = False) -> Test:
     """Compile operator ``name`` (with or without ``$``) and its operand.
 
+    ``untrusted``: it comes from a client, so operands are small, patterns are bounded, and a
+    search looks at no more than SEARCHED.
     Raises ConfigError with ``path`` for an unknown operator or an operand of the wrong type.
     """
-    known = OPERATORS.get(name.removeprefix("$"))
+    plain = name.removeprefix("$")
+    known = OPERATORS.get(plain)
     if known is None:
         raise ConfigError([Fault(path, f"unknown operator; legal: {LEGAL}")])
     if not known.accepts(operand):
         raise ConfigError([Fault(path, f"needs {known.needs}")])
+    if untrusted:
+        _check_size(operand, path)
     try:
+        if untrusted and plain in SEARCHES:
+            return _in_part(
+                patterns.contained(operand, SEARCHED) if plain == "regex" else known.build(operand)
+            )
         return known.build(operand)
-    except re2.error as error:
-        reason = error.args[0].decode(errors="replace")
-        raise ConfigError([Fault(path, f"not a regular expression: {reason}")]) from None
+    except patterns.BadPattern as error:
+        raise ConfigError([Fault(path, str(error))]) from None
+
+
+def _check_size(operand: Any, path: str) -> None:
+    """Refuse a large operand: values are compared with it member by member."""
+    values = [operand]
+    for value in values:  # grows while it is walked
+        if isinstance(value, Mapping):
+            values.extend(value.values())
+        elif isinstance(value, (list, tuple)):
+            values.extend(value)
+        if len(values) > MOST_VALUES:
+            raise ConfigError([Fault(path, f"more than {MOST_VALUES} values")])
 
 
 def is_json(value: Any, depth: int = MAX_DEPTH) -> bool:
@@ -181,13 +205,29 @@ def _suffix(operand: str) -> Test:
     return lambda value: isinstance(value, str) and value.endswith(operand)
 
 
-def _regex(operand: str) -> Test:
-    search = re2.compile(operand.encode(errors="surrogatepass"), _REGEX).search
-    # The library keeps 128 patterns with up to max_mem each; only live rules may hold theirs.
-    re2.purge()
-    return lambda value: (
-        isinstance(value, str) and search(value.encode(errors="surrogatepass")) is not None
-    )
+def _intersects(operand: list[Any]) -> Test:
+    one_of = _in(operand)
+    texts = frozenset(operand) if all(isinstance(item, str) for item in operand) else None
+
+    def test(value: Any) -> bool:
+        if texts is not None and type(value) is tuple:  # user.tags, prompt.keywords: only texts
+            return not texts.isdisjoint(value)
+        if isinstance(value, (list, tuple)):
+            return any(map(one_of, value))
+        return isinstance(value, str) and one_of(value)
+
+    return test
+
+
+def _in_part(test: Test) -> Test:
+    """Show ``test`` the end of a text and the start of an array."""
+
+    def bounded(value: Any) -> bool:
+        if isinstance(value, str):
+            return test(value[-SEARCHED:])
+        return test(value[:SEARCHED] if isinstance(value, (list, tuple)) else value)
+
+    return bounded
 
 
 def _exists(operand: bool) -> Test:
@@ -204,9 +244,10 @@ OPERATORS: Mapping[str, Operator] = {
     "lt": _ordering(operator.lt),
     "lte": _ordering(operator.le),
     "contains": Operator("a JSON value", is_json, _contains),
+    "intersects": Operator("an array of JSON values", _is_array, _intersects),
     "prefix": Operator("a text", _is_text, _prefix),
     "suffix": Operator("a text", _is_text, _suffix),
-    "regex": Operator("a text", _is_text, _regex),
+    "regex": Operator("a text", _is_text, patterns.contained),
     "exists": Operator("true or false", lambda operand: isinstance(operand, bool), _exists),
 }
 

@@ -28,6 +28,9 @@ _HEADER_NAME = re.compile(r"[a-z0-9._-]+")
 _STEP = re.compile(r"([^.\[\]]+)((?:\[[0-9]{1,9}\])*)")
 _INDEX = re.compile(r"[0-9]+")
 
+_LONGEST_NAME = 100
+"""A subject that is longer is not searched for its nearest."""
+
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 _TIERS = ("tiers", "user_tags", "tags")
@@ -72,6 +75,8 @@ def headers_of(subject: str) -> frozenset[str]:
 
 
 def _unknown(subject: str, path: str) -> ConfigError:
+    if len(subject) > _LONGEST_NAME:  # the search for the nearest takes quadratic time
+        return _fault(path, f'unknown subject "{subject[:_LONGEST_NAME]}…"; legal: {LEGAL}')
     _, _, rest = subject.partition(".")
     known = [*_FIXED, *(f"{name}.{rest or '<name>'}" for name in (*_FAMILIES, "flags"))]
     near = difflib.get_close_matches(subject, known, n=1)
@@ -143,6 +148,7 @@ _ALWAYS = (
     "prompt.has_images",
     "prompt.has_tools",
     "prompt.language",
+    "prompt.keywords",
 )
 _FIXED: Mapping[str, Accessor] = {
     **{name: _optional(f"request.{name}") for name in _OPTIONAL},
@@ -215,10 +221,25 @@ def _metadata(key: str, path: str) -> Accessor:
     return _first(("metadata", key), ("metadata", *_steps(key, path)))
 
 
+def _guard(name: str) -> Accessor:
+    """Return true when ``extra.guards`` asks for the guard, as a text or as {id, parameters}."""
+
+    def accessor(context: Context) -> Any:
+        guards = context.request.value(("extra", "guards"))
+        for guard in guards if isinstance(guards, list) else ():
+            if name == (guard.get("id") if isinstance(guard, dict) else guard):
+                return True
+        return MISSING
+
+    return accessor
+
+
 def _extra(text: str, path: str) -> Accessor:
     group, _, name = text.partition(".")
-    if group not in ("user", "variables") or not name:
+    if group not in ("user", "variables", "guards") or not name:
         raise _unknown(f"extra.{text}", path)
+    if group == "guards":
+        return _guard(name)
     if group == "user" and name == "tier":
         tiers = tuple(("extra", "user", spelling, 0) for spelling in _TIERS)
         return _first(("extra", "user", "tier"), *tiers)
@@ -243,6 +264,7 @@ LEGAL = " ".join(
         "metadata.<key>",
         "extra.user.<name>",
         "extra.variables.<name>",
+        "extra.guards.<id>",
         "flags.<name>",
         "metrics.<backend>.<metric>",
     )

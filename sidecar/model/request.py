@@ -110,6 +110,10 @@ class Prompt(Protocol):
     def language(self) -> str:
         """ISO 639-1 code of the text's language or script, ``und`` when it cannot be told."""
 
+    @property
+    def keywords(self) -> tuple[str, ...]:
+        """The distinct words of the text's last 20,000 characters, lower-case, in order."""
+
 
 class InferenceRequest(Protocol):
     """The facts of one request. Cheap ones are read at once, the others on first use."""
