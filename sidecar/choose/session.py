@@ -35,6 +35,7 @@ ENOUGH_REQUESTS = 5
 MONTH = 30 * 86400.0
 
 _LONGEST_NAME = 128
+_NOBODY = "-"
 _PLAIN = frozenset(f"{string.ascii_letters}{string.digits}._:@/-")
 _SUBJECTS = {"api_key": "api_key", "tenant": "user.tenant"}
 
@@ -52,10 +53,10 @@ class Owner(msgspec.Struct, frozen=True):
     def name(self, context: Context) -> str | None:
         """Return what stands for the owner in keys; ``None``: do not pin."""
         if self.accessor is None:
-            return "-"
+            return _NOBODY
         owner = key_text(self.accessor(context))
         if owner is None:
-            return None if self.required else "-"
+            return None if self.required else _NOBODY
         return _digest(owner) if self.hashed else owner
 
 
@@ -82,7 +83,7 @@ class ByPin(msgspec.Struct, frozen=True):
         owner, digest = self.owner.name(context), _digest(session)
         key = None if owner is None else f"{self.router}:{owner}:{digest}"
         found = self.affinity.seats.taken(candidates)
-        order = self.affinity.order(f"{owner}:{digest}", found)
+        order = self.affinity.order(f"{owner or _NOBODY}:{digest}", found)
         well = self._well(order, found, context)
         pinned = self._pinned(key, well, context)
         first = well[0] if pinned is None else pinned

@@ -16,8 +16,9 @@ from sidecar.model import FORGETFUL, Count, Effect, Hook, SetPin, TakeTurn
 class LiveMemory:
     """A `Memory` that `apply` changes and `run` shares with all other workers.
 
-    Turns are this worker's own; pins and counts are everybody's. ``redis`` answers in bytes;
-    ``verdict`` answers for guards.
+    Turns are this worker's own; pins and counts are everybody's. ``redis`` answers in bytes and
+    has no socket timeout: before Python 3.12 redis-py's own loses cancellations, and `run` would
+    not end. ``verdict`` answers for guards.
     """
 
     def __init__(

@@ -6,10 +6,8 @@ import os
 import signal
 
 import pytest
-import redis.asyncio
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
+from sidecar.config import redis_client
 from sidecar.memory import LiveMemory, sharing
 from sidecar.model import Count, SetPin, TakeTurn
 
@@ -45,8 +43,7 @@ async def clients():
     made = []
 
     def connect(url):
-        retry = Retry(NoBackoff(), 0)
-        made.append(redis.asyncio.from_url(url, protocol=3, retry=retry))
+        made.append(redis_client.connect(url))
         return made[-1]
 
     yield connect
