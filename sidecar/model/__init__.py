@@ -16,6 +16,7 @@ from sidecar.model.backends import (
     WindowStats,
 )
 from sidecar.model.calendar import Calendar, CalendarFields, compile_calendar, load_zone, local_time
+from sidecar.model.experiments import Assignment
 from sidecar.model.guards import Guard, guard_finder
 from sidecar.model.memory import (
     FORGETFUL,
@@ -91,6 +92,7 @@ __all__ = [
     "OTHERS",
     "SECRET_HEADERS",
     "Accessor",
+    "Assignment",
     "Attempt",
     "Backend",
     "BackendStats",
@@ -111,8 +113,8 @@ __all__ = [
     "Health",
     "Hook",
     "InferenceRequest",
-    "KeyOwner",
     "Judged",
+    "KeyOwner",
     "Leaf",
     "Memory",
     "Operation",

@@ -7,6 +7,7 @@ effects, so that deciding stays pure and a recorded decision can be made again.
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
+from sidecar.model.experiments import Assignment
 from sidecar.model.guards import Guard
 
 
@@ -32,7 +33,7 @@ class Count(NamedTuple):
     seconds: float
 
 
-Effect = TakeTurn | SetPin | Count
+Effect = TakeTurn | SetPin | Count | Assignment
 
 
 class Hook(NamedTuple):
