@@ -20,6 +20,7 @@ from sidecar.model import (
     Router,
     Snapshot,
     Stats,
+    guard_finder,
 )
 
 INLINE, STORED, NAMED, DEFAULT = "(inline)", "(router)", "(model)", "(default)"
@@ -146,7 +147,7 @@ def _inline(snapshot: Snapshot, document: object) -> _Choice:
             name="inline",
             path="router",
             catalog=snapshot.catalog,
-            compilers=_COMPILERS,
+            compilers=_COMPILERS._replace(guard=guard_finder(snapshot.guards)),
             strict=False,
         )
     except ConfigError as error:
@@ -169,7 +170,7 @@ def _unknown(model: str, snapshot: Snapshot) -> str:
 
 
 def _compile_condition(document: object, path: str, subjects: Resolver) -> Predicate:
-    return match.compile_condition(document, path, flags={}).matches
+    return match.compile_condition(document, path, subjects=subjects, untrusted=True).matches
 
 
 _COMPILERS = Compilers(accessor=match.compile_accessor, condition=_compile_condition)
