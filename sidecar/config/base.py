@@ -104,7 +104,9 @@ def compilers_for(flags: Flags, guards: Mapping[str, Guard], headers: set[str]) 
         return compiled
 
     def condition(document: Any, path: str, subjects: Resolver) -> Predicate:
-        compiled = match.compile_condition(document, path, flags=flags.predicates)
+        compiled = match.compile_condition(
+            document, path, flags=flags.predicates, subjects=subjects
+        )
         headers.update(compiled.headers)
         return compiled.matches
 

@@ -52,7 +52,7 @@ def check_file(path: Path, policy: Policy, *, skip_tests: bool = False) -> Repor
     try:
         documents = files.load(path)
         snapshot = compile_snapshot(documents, version=0, policy=policy)
-        tests = [] if skip_tests else [*rule_tests.run(snapshot, documents)]
+        tests = [] if skip_tests else [*rule_tests.run(snapshot, documents, str(path))]
     except ConfigError as error:
         return Report(path, faults=error.faults)
     return Report(path, documents, tests=tests)

@@ -4,6 +4,7 @@ Pure: time, chance and statistics come from the test, so that it says the same e
 never run tests; what is expected of rules does not slow them down.
 """
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,14 +13,21 @@ import msgspec
 
 from sidecar import facts, rewrite
 from sidecar.config.documents import Documents
-from sidecar.config.expectations import VARIED, Expectation, RequestDocument, decode_test
+from sidecar.config.expectations import (
+    VARIED,
+    Expectation,
+    RequestDocument,
+    RuleTestDocument,
+    decode_test,
+)
 from sidecar.config.faults import nearest
 from sidecar.decide import DEFAULT, INLINE, NAMED, STORED, decide
 from sidecar.errors import ConfigError, Fault, RequestError
 from sidecar.model import Count, Decision, Effect, Entropy, Hook, SetPin, Snapshot, TakeTurn
 
 _NO_ROUTE = (INLINE, STORED, NAMED, DEFAULT)
-_WHY = "See why: pointsman explain"
+_LONGEST_BODY = 500
+"""A longer one is no part of a command that somebody pastes."""
 
 
 class Result(NamedTuple):
@@ -30,9 +38,10 @@ class Result(NamedTuple):
     problem: str = ""
 
 
-def run(snapshot: Snapshot, documents: Documents) -> Iterator[Result]:
+def run(snapshot: Snapshot, documents: Documents, source: str = "FILE") -> Iterator[Result]:
     """Run all tests of ``documents``, which ``snapshot`` was compiled from, by name.
 
+    ``source``: the file that they are in, for the command that says why a test failed.
     Raises ConfigError with every fault when tests are wrong, or name what there is not.
     """
     faults: list[Fault] = []
@@ -46,7 +55,7 @@ def run(snapshot: Snapshot, documents: Documents) -> Iterator[Result]:
             faults.extend(_check_references(f"tests.{name}", tests[name], snapshot, documents))
     if faults:
         raise ConfigError(faults)
-    return (_run(name, test, snapshot) for name, test in tests.items())
+    return (_run(name, test, snapshot, source) for name, test in tests.items())
 
 
 def _check_references(
@@ -76,11 +85,27 @@ def _check_references(
                 yield Fault(f"{path}.{where}", message)
 
 
-def _run(name: str, test: Expectation, snapshot: Snapshot) -> Result:
+def _run(name: str, test: Expectation, snapshot: Snapshot, source: str) -> Result:
     world = _World(test, snapshot)
     share = test.document.expect.share
     problem = world.compare_one() if share is None else world.compare_shares(share)
-    return Result(name, not problem, problem)
+    if not problem:
+        return Result(name, passed=True)
+    return Result(name, passed=False, problem=f"{problem}. See why: {_why(test.document, source)}")
+
+
+def _why(test: RuleTestDocument, source: str) -> str:
+    """Return the command that explains the test's decision; statistics it cannot be given."""
+    at = msgspec.json.encode(test.at).decode().strip('"')
+    options = ["--config", source, "--seed", str(test.seed), "--at", at]
+    if test.request.path != RequestDocument().path:
+        options += ["--path", test.request.path]
+    for name, text in test.request.headers.items():
+        options += ["--header", f"{name}:{text}"]
+    body = _body(test.request).decode()
+    if len(body) > _LONGEST_BODY:
+        return shlex.join(["pointsman", "explain", "--file", "BODY", *options])
+    return f"printf %s {shlex.quote(body)} | {shlex.join(['pointsman', 'explain', *options])}"
 
 
 class _World:
@@ -100,7 +125,7 @@ class _World:
             if decision.code == expect.code:
                 return ""
             wanted = ", ".join(f"{field} {_shown(value)}" for field, value in expect.given.items())
-            return f"expected {wanted}, got {decision.code}: {decision.message}. {_WHY}"
+            return f"expected {wanted}, got {decision.code}: {decision.message}"
         came = _came(decision, request, expect.parameters or {})
         problems = [
             f"expected {field} {_shown(wanted)}, got {_shown(came[field])}"
@@ -127,7 +152,7 @@ class _World:
             if abs((came := 100 * seen[backend] / document.samples) - wanted) > document.tolerance
         ]
         counts = ", ".join(f"{name} {count}" for name, count in seen.most_common())
-        return f"{'; '.join(problems)}. Decided: {counts}. {_WHY}" if problems else ""
+        return f"{'; '.join(problems)}. Decided: {counts}" if problems else ""
 
     def _decide(self, document: RequestDocument, seed: int) -> Decision | RequestError:
         given = {name.lower(): text for name, text in document.headers.items()}
@@ -227,7 +252,7 @@ def _decided(decision: Decision) -> str:
     plan = decision.plan
     names = ", ".join(attempt.backend.name for attempt in plan.attempts)
     warned = f", warnings {', '.join(decision.warnings)}" if decision.warnings else ""
-    return f"Decided: route {decision.route}, {plan.strategy}, plan {names}{warned}. {_WHY}"
+    return f"Decided: route {decision.route}, {plan.strategy}, plan {names}{warned}"
 
 
 def _shown(value: Any) -> str:

@@ -77,7 +77,7 @@ def test_check_prints_each_test_that_fails_and_how_to_see_why(pointsman, file):
 
     assert checked.returncode == 1
     assert FAILURE in checked.stdout
-    assert "See why: pointsman explain" in checked.stdout
+    assert "See why: printf %s '" in checked.stdout
     assert "tests.good" not in checked.stdout
 
 

@@ -27,7 +27,20 @@ def percentage(weights, **fields):
     return router | {"targets_percentages": weights, **fields}
 
 
+GUARDED = {
+    "type": "conditional",
+    "pre_request": [{"name": "tox", "type": "guardrail", "guard_id": "toxicity"}],
+    "routes": [
+        {
+            "name": "nice",
+            "conditions": {"pre_request.tox.passed": {"eq": True}},
+            "targets": "large",
+        },
+        {"name": "rude", "targets": "small"},
+    ],
+}
 RULES = {
+    "guards": {"toxicity": {"url": "http://127.0.0.1:1/check"}},
     "backends": {
         "small": backend(model="small-1", defaults={"temperature": 0.7}),
         "large": backend(priority=1),
@@ -46,6 +59,7 @@ RULES = {
         "field": by_plan("field", percentage([50, 50], key="body.metadata.team")),
         "turns": by_plan("turns", {"type": "round_robin", "targets": ["small", "large"]}),
         "stay": by_plan("stay", {"type": "session", "targets": ["small", "large"]}),
+        "guarded": by_plan("guarded", GUARDED),
         "key": by_plan("key", percentage([50, 50], key="api_key")),
         "night": {
             "order": 2,
@@ -98,6 +112,41 @@ def test_tests_run_in_the_order_of_their_names_and_say_the_same_each_time():
     assert first[0] == Result("a", passed=True)
 
 
+WHY = {
+    "as it stands": (
+        {"request": {}},
+        "printf %s '{}' | pointsman explain --config FILE --seed 0 --at 2026-01-05T12:00:00Z",
+    ),
+    "with all that there is": (
+        {
+            "request": {
+                "path": "/v1/messages",
+                "headers": {"x-user-id": "it's me"},
+                "body": {"model": "it's"},
+            },
+            "seed": 5,
+            "at": "2026-11-21T03:00:00+01:00",
+        },
+        (
+            """printf %s '{"model":"it'"'"'s"}' | pointsman explain --config FILE --seed 5 """
+            """--at 2026-11-21T03:00:00+01:00 --path /v1/messages """
+            """--header 'x-user-id:it'"'"'s me'"""
+        ),
+    ),
+    "a long body": (
+        {"request": {"body": {"input": "x" * 1000}}},
+        "pointsman explain --file BODY --config FILE --seed 0 --at 2026-01-05T12:00:00Z",
+    ),
+}
+
+
+@pytest.mark.parametrize(("test", "command"), WHY.values(), ids=WHY)
+def test_a_test_that_fails_comes_with_the_command_that_says_why(test, command):
+    (result,) = results({"t": test | {"expect": {"route": "premium"}}})
+
+    assert result.problem.partition(". See why: ")[2] == command
+
+
 def test_a_policy_is_tested_too():
     test = {"request": {"body": {"model": "nobody"}}, "expect": {"code": "model_not_found"}}
 
@@ -124,7 +173,7 @@ UNKNOWN = {
     ),
     "guard": (
         {"guards": {"g": {"passed": True}}, "expect": {"route": "rest"}},
-        'guards.g: unknown guard "g"; legal: ',
+        'guards.g: unknown guard "g"; legal: toxicity',
     ),
 }
 
