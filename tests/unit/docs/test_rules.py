@@ -32,6 +32,9 @@ BACKENDS = {
     }
     for name in [*NAMES.split(), "demo/large", "demo/small"]
 } | {name: {"endpoints": ["http://127.0.0.1"]} for name in ("large", "small")}
+for name, region in (("openai-gpt-4o", "us-east-1"), ("azure-gpt-4o", "eu-west-1")):
+    BACKENDS[name]["region"] = region
+BACKENDS["gemini-gemini-2.0-flash-exp"]["region"] = "eu-central-1"
 OTHERS = {"Keys": "0123456789abcdef", "Guards": "example", "Tests": "example"}
 """Section → how its example is called."""
 STORED = ("best", "fast", "vision", "cheap", "spare", "coder", "default")
