@@ -11,9 +11,8 @@ from sidecar.choose.measured import METRICS, Reading, read_metric, rows_of
 from sidecar.choose.pricing import (
     Dollars,
     Priced,
-    Rate,
+    prices_of,
     rate_at,
-    rates_of,
     tokens_in,
     tokens_out,
 )
@@ -23,6 +22,7 @@ from sidecar.model import (
     Context,
     InferenceRequest,
     Leaf,
+    Price,
     Ranking,
     Router,
     Strategy,
@@ -50,9 +50,9 @@ class ByCost(msgspec.Struct, frozen=True):
         ceiling = self._ceiling(request)
         if ceiling is not None:
             candidates = _affordable(candidates, ceiling, context)
-        rates = rates_of(candidates, request, context.now)
+        prices = prices_of(candidates, context.now)
         expected = tokens_out(request, self.expected)
-        order = _cheapest_first(rates, request, expected)
+        order = _cheapest_first(prices, request, expected)
         reading = None
         if self.fastest:
             measure = METRICS["latency"]
@@ -60,7 +60,7 @@ class ByCost(msgspec.Struct, frozen=True):
             order = _fastest_first(order, reading.values)
         if context.trail is not None:
             context.trail.note("ceiling", ceiling)
-            _note(candidates, rates, reading, (_told(request), expected), context.trail)
+            _note(candidates, prices, reading, (_told(request), expected), context.trail)
         return Ranking([candidates[place] for place in order])
 
     def _ceiling(self, request: InferenceRequest) -> float | None:
@@ -94,35 +94,34 @@ def _affordable(
     candidates: Sequence[Candidate], ceiling: float, context: Context
 ) -> list[Candidate]:
     """Return the candidates at or below the ceiling, of nested routers only such attempts."""
-    found = []
+    request, now, found = context.request, context.now, []
     for candidate in candidates:
         attempts = candidate.plan.attempts
-        dear = {
-            attempt.backend.name: rate
-            for attempt in attempts
-            if max(rate := rate_at(attempt.backend, context.request, context.now)) > ceiling
-        }
-        first = dear.get(attempts[0].backend.name)
-        if first is not None:
-            if context.trail is not None:
-                context.trail.exclude(candidate, _why(first, ceiling))
-        elif dear:
-            kept = tuple([each for each in attempts if each.backend.name not in dear])
-            found.append(candidate._replace(plan=candidate.plan._replace(attempts=kept)))
-        else:
+        kept = tuple(
+            [
+                attempt
+                for attempt in attempts
+                if max(rate_at(attempt.backend, request, now)) <= ceiling
+            ]
+        )
+        if len(kept) == len(attempts):
             found.append(candidate)
+        elif kept and kept[0] is attempts[0]:
+            found.append(candidate._replace(plan=candidate.plan._replace(attempts=kept)))
+        elif context.trail is not None:
+            dear = max(rate_at(candidate.backend, request, now))
+            reason = f"a token can cost {dear:g} US dollars, over the ceiling of {ceiling:g}"
+            context.trail.exclude(candidate, reason)
     return found
 
 
-def _why(rate: Rate, ceiling: float) -> str:
-    kind = "an input" if rate.input >= rate.output else "an output"
-    return f"{kind} token costs {max(rate):g} US dollars, over the ceiling of {ceiling:g}"
-
-
-def _cheapest_first(rates: Sequence[Rate], request: InferenceRequest, expected: int) -> list[int]:
+def _cheapest_first(prices: Sequence[Price], request: InferenceRequest, expected: int) -> list[int]:
     """Return the places by expected cost."""
     by_input = sorted(
-        (rate.input, rate.output * expected, place) for place, rate in enumerate(rates)
+        [
+            (p.per_input_token, p.per_output_token * expected, place)
+            for place, p in enumerate(prices)
+        ]
     )
     outputs = [output for _, output, _ in by_input]
     if all(map(operator.le, outputs, outputs[1:])):
@@ -130,7 +129,8 @@ def _cheapest_first(rates: Sequence[Rate], request: InferenceRequest, expected: 
         # the body would have to be decoded, changes nothing.
         return [place for _, _, place in by_input]
     given = tokens_in(request)
-    return sorted(range(len(rates)), key=lambda place: rates[place].cost(given, expected))
+    costs = [p.per_input_token * given + p.per_output_token * expected for p in prices]
+    return sorted(range(len(costs)), key=costs.__getitem__)
 
 
 def _fastest_first(order: list[int], latencies: Sequence[float | None]) -> list[int]:
@@ -159,19 +159,23 @@ def _told(request: InferenceRequest) -> int:
 
 def _note(
     candidates: Sequence[Candidate],
-    rates: Sequence[Rate],
+    prices: Sequence[Price],
     reading: Reading | None,
     tokens: tuple[int, int],
     trail: Trail,
 ) -> None:
-    trail.note("expected_input_tokens", tokens[0])
-    trail.note("expected_output_tokens", tokens[1])
+    given, expected = tokens
+    trail.note("expected_input_tokens", given)
+    trail.note("expected_output_tokens", expected)
     if reading is not None:
         trail.note("window", reading.window)
-    for place, (candidate, rate) in enumerate(zip(candidates, rates, strict=True)):
-        cost = rate.cost(*tokens)
-        prices = {"per_input_token": rate.input, "per_output_token": rate.output}
-        if reading is None:
-            trail.score(candidate, cost, **prices)
-        else:
-            trail.score(candidate, reading.values[place], cost_usd=cost, **prices)
+    for place, (candidate, price) in enumerate(zip(candidates, prices, strict=True)):
+        cost = price.per_input_token * given + price.per_output_token * expected
+        value = cost if reading is None else reading.values[place]
+        trail.score(
+            candidate,
+            value,
+            cost_usd=cost,
+            per_input_token=price.per_input_token,
+            per_output_token=price.per_output_token,
+        )

@@ -60,9 +60,13 @@ def read_metric(measure: Measure, rows: Sequence[Row], windows: Sequence[Window]
     """Read the metric in the first of ``windows`` that has any sample of it."""
     read, blank = measure.read, measure.unmeasured
     for window in windows:
+        found: list[float | None]
         found = [read(row[window]) if window in row else None for row in rows]
-        if any(value is not None for value in found):
-            return Reading([blank if value is None else value for value in found], window)
+        unknown = found.count(None)
+        if unknown < len(found):
+            if unknown and blank is not None:
+                found = [blank if value is None else value for value in found]
+            return Reading(found, window)
     return Reading([blank] * len(rows), None)
 
 

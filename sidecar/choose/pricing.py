@@ -6,7 +6,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 
 from sidecar.choose.measured import Windowed
-from sidecar.model import Backend, Candidate, InferenceRequest
+from sidecar.model import Backend, Candidate, InferenceRequest, Price
 
 Dollars = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
 
@@ -38,9 +38,9 @@ def rate_at(backend: Backend, request: InferenceRequest, now: float) -> Rate:
     return Rate(price.per_input_token, output)
 
 
-def rates_of(candidates: Sequence[Candidate], request: InferenceRequest, now: float) -> list[Rate]:
-    """Return the rate of the backend that each candidate would try first."""
-    return [rate_at(each.plan.attempts[0].backend, request, now) for each in candidates]
+def prices_of(candidates: Sequence[Candidate], now: float) -> list[Price]:
+    """Return what the backend that each candidate would try first charges at ``now``."""
+    return [each.plan.attempts[0].backend.price_at(now) for each in candidates]
 
 
 def tokens_in(request: InferenceRequest) -> int:
@@ -49,7 +49,10 @@ def tokens_in(request: InferenceRequest) -> int:
 
 
 def tokens_out(request: InferenceRequest, otherwise: int) -> int:
-    """Return the tokens that the answer may have, ``otherwise`` when the request has no limit."""
+    """Return the tokens that the answer may have, ``otherwise`` when the request has no limit.
+
+    Embeddings are no tokens.
+    """
     if request.operation == "embeddings":
         return 0
     limit = request.max_tokens

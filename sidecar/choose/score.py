@@ -8,7 +8,7 @@ import msgspec
 
 from sidecar.choose.definition import Arm, Site
 from sidecar.choose.measured import METRICS, read_metric, rows_of
-from sidecar.choose.pricing import Dollars, Priced, rates_of, tokens_in, tokens_out
+from sidecar.choose.pricing import Dollars, Priced, prices_of, tokens_in, tokens_out
 from sidecar.model import (
     BackendStats,
     Candidate,
@@ -61,19 +61,20 @@ class ByScore(msgspec.Struct, frozen=True):
         """
         values = self._values(candidates, context)
         excess = self._excess(values, len(candidates))
-        places = [place for place, over in enumerate(excess) if not over]
-        if not places and self.rank_all:
+        places = qualified = [place for place, over in enumerate(excess) if not over]
+        if not qualified and self.rank_all:
             context.warn("none_qualified")
             places = [*range(len(candidates))]
-        parts = {metric: normalised(values[metric], places, metric) for metric, _ in self.weights}
-        scores = {
-            place: sum([weight * parts[metric][place] for metric, weight in self.weights])
-            for place in places
-        }
-        order = sorted(places, key=lambda place: (excess[place], scores[place], place))
+        scores = [0.0] * len(places)
+        for metric, weight in self.weights:
+            parts = normalised(values[metric], places, metric)
+            scores = [score + weight * part for score, part in zip(scores, parts, strict=True)]
         if context.trail is not None:
-            self._note(candidates, values, scores, parts, context.trail)
-        return Ranking([candidates[place] for place in order])
+            self._note(candidates, values, places, scores, context.trail)
+        order = sorted(range(len(places)), key=scores.__getitem__)
+        if not qualified:
+            order.sort(key=excess.__getitem__)
+        return Ranking([candidates[places[row]] for row in order])
 
     def _values(self, candidates: Sequence[Candidate], context: Context) -> Values:
         rows = rows_of(candidates, context.stats)
@@ -89,42 +90,51 @@ class ByScore(msgspec.Struct, frozen=True):
 
     def _costs(self, candidates: Sequence[Candidate], context: Context) -> list[float]:
         """Return US dollars per million tokens, of which the request is expected to be."""
-        request = context.request
-        rates = rates_of(candidates, request, context.now)
-        if all(rate.input == rate.output for rate in rates):
-            return [rate.input * 1e6 for rate in rates]
-        given, answer = tokens_in(request), tokens_out(request, self.expected)
-        return [rate.cost(given, answer) / (given + answer) * 1e6 for rate in rates]
+        request, prices = context.request, prices_of(candidates, context.now)
+        answer = tokens_out(request, self.expected)
+        if not answer or all(one.per_input_token == one.per_output_token for one in prices):
+            return [one.per_input_token * 1e6 for one in prices]
+        given = tokens_in(request)
+        of_input, of_output = (part / (given + answer) * 1e6 for part in (given, answer))
+        return [p.per_input_token * of_input + p.per_output_token * of_output for p in prices]
 
     def _excess(self, values: Values, count: int) -> list[float]:
         """Return by what factor each candidate exceeds its worst ceiling, 0 if it exceeds none."""
         excess = [0.0] * count
         for metric, _, limit in self.ceilings:
-            for place, value in enumerate(values[metric]):
-                if value is not None and value > limit:
-                    excess[place] = max(excess[place], value / limit if limit else inf)
+            over = [place for place, v in enumerate(values[metric]) if v is not None and v > limit]
+            for place in over:
+                factor = (values[metric][place] or 0.0) / limit if limit else inf
+                excess[place] = max(excess[place], factor)
         return excess
 
     def _note(
         self,
         candidates: Sequence[Candidate],
         values: Values,
-        scores: Mapping[int, float],
-        parts: Mapping[Measurand, Mapping[int, float]],
+        places: Sequence[int],
+        scores: Sequence[float],
         trail: Trail,
     ) -> None:
         trail.note("weights", dict(self.weights))
+        parts = {metric: normalised(values[metric], places, metric) for metric, _ in self.weights}
         for place, candidate in enumerate(candidates):
             known = {metric: found[place] for metric, found in values.items()}
-            shares = {metric: found[place] for metric, found in parts.items() if place in found}
-            trail.score(candidate, scores.get(place), values=known, parts=shares)
-            if place not in scores:
-                over = [
-                    f"{metric} {value:g} is over {field} {limit:g}"
-                    for metric, field, limit in self.ceilings
-                    if (value := known[metric]) is not None and value > limit
-                ]
-                trail.exclude(candidate, ", ".join(over))
+            if place in places:
+                row = places.index(place)
+                shares = {metric: found[row] for metric, found in parts.items()}
+                trail.score(candidate, scores[row], values=known, parts=shares)
+            else:
+                trail.score(candidate, None, values=known)
+                trail.exclude(candidate, self._why(known))
+
+    def _why(self, known: Mapping[Measurand, float | None]) -> str:
+        over = [
+            f"{metric} {value:g} is over {field} {limit:g}"
+            for metric, field, limit in self.ceilings
+            if (value := known[metric]) is not None and value > limit
+        ]
+        return ", ".join(over)
 
 
 class Weights(msgspec.Struct, frozen=True):
@@ -202,25 +212,25 @@ class Score(Priced, frozen=True, kw_only=True):
 
 def normalised(
     values: Sequence[float | None], places: Sequence[int], metric: Measurand
-) -> dict[int, float]:
-    """Return place → 0 for the best of the values to 1 for the worst, for ``places`` alone.
+) -> list[float]:
+    """Return for each of ``places`` 0 for the best of their values to 1 for the worst.
 
     Equal ones are all 0. What is unknown gets the mean of the others, so that it neither wins by
     that nor loses.
     """
-    found = {place: value for place in places if (value := values[place]) is not None}
-    lowest, highest = min(found.values(), default=0.0), max(found.values(), default=0.0)
-    span = highest - lowest
-    if not span:
-        return dict.fromkeys(places, 0.0)
+    picked = [values[place] for place in places]
+    known = [value for value in picked if value is not None]
+    best, worst = (min(known), max(known)) if known else (0.0, 0.0)
+    if best == worst:
+        return [0.0] * len(picked)
     if metric == "tps":
-        found = {place: (highest - value) / span for place, value in found.items()}
-    else:
-        found = {place: (value - lowest) / span for place, value in found.items()}
-    if len(found) == len(places):
-        return found
-    mean = sum(found.values()) / len(found)
-    return {place: found.get(place, mean) for place in places}
+        best, worst = worst, best
+    span = worst - best
+    parts = [(value - best) / span for value in known]
+    if len(parts) == len(picked):
+        return parts
+    mean, rest = sum(parts) / len(parts), iter(parts)
+    return [mean if value is None else next(rest) for value in picked]
 
 
 def _in_flight(candidates: Sequence[Candidate], context: Context) -> list[int]:
