@@ -28,6 +28,39 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
             {"hours": "18:00-09:00", "target": "large"},
         ],
     },
+    "conditional": {
+        "pre_request": [
+            {
+                "name": "limit",
+                "type": "rate_limiter",
+                "limit": 3,
+                "period": "hour",
+                "target": "requests",
+                "entity": "user_id",
+            },
+            {"name": "safe", "type": "guardrail", "guard_id": "safe"},
+        ],
+        "routes": [
+            {
+                "name": "paid",
+                "conditions": {"pre_request.limit.allowed": {"eq": True}},
+                "targets": {"$any": ["small", "far"], "sort_by": "ttft", "sort_order": "min"},
+            },
+            {
+                "name": "checked",
+                "conditions": {"pre_request.safe.passed": {"eq": True}},
+                "targets": {"type": "random", "targets": ["small", "large"]},
+            },
+        ],
+    },
+    "nearest": {"preference": {"eu": ["eu", "us"], "*": ["us"]}},
+    "round_robin": {"weights": [3, 2, 1]},
+    "script": {
+        "script": "function route({models, random}) {"
+        " return models[Math.floor(random() * models.length)].name; }"
+    },
+    "session": {"scope": "global"},
+    "sticky": {"key": "user.id"},
 }
 """Type → its parameters. A type of router that has no line here fails the tests: add one, with
 parameters that make it draw, measure and remember whatever it can."""
@@ -124,4 +157,4 @@ class Moody:
         return self._next() / 7
 
     def verdict(self, _hook):
-        return [{"allowed": True}, {"allowed": False}, {"error": "away"}][self._next() % 3]
+        return [{"passed": True}, {"passed": False}, {"error": "away"}][self._next() % 3]
