@@ -6,6 +6,7 @@
     ├── RequestError            a client sees it, as OpenAI's error object
     │   ├── InvalidJson         400 invalid_json
     │   ├── InvalidRouter       400 invalid_router
+    │   ├── ScriptError         400 script_error
     │   ├── RouterForbidden     403 router_forbidden
     │   ├── ModelNotFound       404 model_not_found
     │   ├── BodyTooLarge        413 body_too_large
@@ -54,6 +55,12 @@ class InvalidRouter(RequestError):
     """The `router` object in the request is wrong; ``param`` says where."""
 
     code = "invalid_router"
+
+
+class ScriptError(RequestError):
+    """The routing script in the request does not compile; the message says in what line."""
+
+    code = "script_error"
 
 
 class RouterForbidden(RequestError):

@@ -23,7 +23,7 @@ class Site(NamedTuple):
     """Where a router is being built, and what it may ask for.
 
     ``path`` is the router's place in the document, for fault messages; ``depth`` of the
-    outermost router is 1.
+    outermost router is 1. ``scripts``: whether it may have any.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Site(NamedTuple):
     catalog: Catalog
     compilers: Compilers
     findings: Findings
+    scripts: bool = True
 
     def fault(self, where: str, message: str) -> None:
         """Note a fault at ``where`` below this router (`.targets[1]`, or nothing)."""

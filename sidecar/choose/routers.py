@@ -24,7 +24,7 @@ MAX_TARGETS = 1000
 PREFIX = "router/"
 
 
-def build_router(
+def build_router(  # noqa: PLR0913 - by name only
     document: Any,
     *,
     name: str,
@@ -32,16 +32,17 @@ def build_router(
     catalog: Catalog,
     compilers: Compilers,
     strict: bool,
+    scripts: bool = True,
 ) -> Router:
     """Compile a router document (decoded JSON: an object, or the name of a router or target).
 
     ``name`` stands in when the document has none; ``path`` is where it stands, for messages.
     Strict (stored): unknown fields are faults. Not strict (in a request): they are ignored, as
-    in LangDB.
-    Raises ConfigError with every fault.
+    in LangDB. Without ``scripts`` a `script` router raises RouterForbidden.
+    Raises ConfigError with every fault; ScriptError when a script of a request does not compile.
     """
     findings = Findings()
-    site = Site(name, path, {}, 1, strict, catalog, compilers, findings)
+    site = Site(name, path, {}, 1, strict, catalog, compilers, findings, scripts)
     router = _router(document, site)
     if findings.faults:
         raise ConfigError(list(dict.fromkeys(findings.faults)))

@@ -13,6 +13,7 @@ from sidecar.choose.random import Random
 from sidecar.choose.round_robin import RoundRobin
 from sidecar.choose.schedule import Schedule
 from sidecar.choose.score import Score
+from sidecar.choose.script import ScriptRouter
 from sidecar.choose.session import Session
 from sidecar.choose.sticky import Sticky
 
@@ -35,8 +36,8 @@ STRATEGIES = registry(
     Random,
     Latency,
     Optimized,
-    Cost,
     Conditional,
+    Cost,
     Score,
     LeastBusy,
     RoundRobin,
@@ -44,4 +45,5 @@ STRATEGIES = registry(
     Session,
     Nearest,
     Schedule,
+    ScriptRouter,
 )

@@ -22,7 +22,7 @@ class Catalog:
         self, backends: Iterable[Backend], routers: Mapping[str, bytes], build: Build
     ) -> None:
         ordered = sorted(backends, key=lambda one: (one.priority, one.name))
-        self._names = [backend.name for backend in ordered]
+        self._backends = ordered
         self._leaves = _resolve(ordered)
         self._texts = routers
         self._build = build
@@ -48,9 +48,14 @@ class Catalog:
             raise ConfigError(router.faults)
         return router
 
+    def backends(self) -> Sequence[Backend]:
+        """Return all backends, enabled or not, by priority, then name."""
+        return self._backends
+
     def known(self) -> Sequence[str]:
         """Return the names of backends, then stored routers as `router/<name>`."""
-        return [*self._names, *(f"router/{name}" for name in sorted(self._texts))]
+        names = [backend.name for backend in self._backends]
+        return [*names, *(f"router/{name}" for name in sorted(self._texts))]
 
     def _built(self, name: str) -> Router | ConfigError:
         if name in self._building:

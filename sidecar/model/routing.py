@@ -203,6 +203,9 @@ class Catalog(Protocol):
     def router(self, name: str) -> Router | None:
         """Return the stored router called ``name``."""
 
+    def backends(self) -> Sequence[Backend]:
+        """Return all backends, enabled or not, in the order of preference."""
+
     def known(self) -> Sequence[str]:
         """Return what a target can be called (`name`, `router/<name>`), for fault messages."""
 

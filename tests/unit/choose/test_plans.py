@@ -23,7 +23,7 @@ def table(name: str) -> list[Any]:
     "case",
     [
         case
-        for name in ("fallback", "percentage", "random", "optimized", "nested")
+        for name in ("fallback", "percentage", "random", "optimized", "nested", "script")
         for case in table(name)
     ],
 )
@@ -113,4 +113,5 @@ def test_every_type_says_its_names():
         "session": "session",
         "nearest": "nearest",
         "schedule": "schedule",
+        "script": "script",
     }

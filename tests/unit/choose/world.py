@@ -71,6 +71,9 @@ class Shop:
             self._open.remove(name)
         return self._built[name]
 
+    def backends(self) -> list[Backend]:
+        return sorted(BACKENDS.values(), key=lambda one: (one.priority, one.name))
+
     def known(self) -> list[str]:
         return sorted([*BACKENDS, *(f"router/{name}" for name in self._stored)])
 
