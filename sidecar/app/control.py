@@ -202,7 +202,7 @@ class Control:
             config_age_seconds=lambda: self._feed.age,
             config_rejections=lambda: {**self._cache.rejected, "envoy": self._refusals},
             store_up=lambda: float(bool(self._feed.store_up)),
-            in_flight=lambda: {name: one.in_flight for name, one in self._health.items()},
+            in_flight=self._in_flight,
             healthy=lambda: {name: one.healthy for name, one in self._health.items()},
         )
 
