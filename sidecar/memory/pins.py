@@ -85,7 +85,7 @@ class Pins:
         """Note what is stored now that the writes are done."""
         sent, self._sent = self._sent, {}
         for key, target in stored.items():
-            if target != sent[key].target and key not in self.waiting:
+            if target != sent[key].target:
                 self.learn(key, target, sent[key].seconds)
 
     def restore(self) -> None:
