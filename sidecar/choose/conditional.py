@@ -30,6 +30,9 @@ from sidecar.model import (
 MAX_ROUTES = 100
 """Also of checks. Rules of thousands belong into routes, which are found by an index."""
 
+MAX_INLINE_CONDITIONS = 32 * 1024
+"""Bytes, over all levels of a router in a request: compiling them takes about 20 ms."""
+
 _CHECKS: Mapping[str, Callable[[Any, Site, str], Check | None]] = {
     "rate_limiter": rate_limiter,
     "guardrail": guardrail,
@@ -191,7 +194,7 @@ def _route(document: Any, where: str, site: Site, subjects: Subjects) -> Arm | N
         return None
     name = route.name or where.removeprefix(".")
     matches = None
-    if route.conditions is not None:
+    if route.conditions is not None and not _too_much(route.conditions, site, where):
         path = f"{site.path}{where}.conditions"
         try:
             matches = site.compilers.condition(route.conditions, path, subjects)
@@ -199,6 +202,17 @@ def _route(document: Any, where: str, site: Site, subjects: Subjects) -> Arm | N
             site.findings.faults.extend(error.faults)
     arm = _arm(route.targets, f"{site.name}/{name}", site, where)
     return arm and arm._replace(rule=Rule(name, matches))
+
+
+def _too_much(conditions: Any, site: Site, where: str) -> bool:
+    """Tell whether the conditions of a router in a request take too long to compile."""
+    if site.strict:
+        return False
+    before = site.findings.conditions
+    site.findings.conditions += len(msgspec.json.encode(conditions))
+    if before <= MAX_INLINE_CONDITIONS < site.findings.conditions:
+        site.fault(f"{where}.conditions", f"over {MAX_INLINE_CONDITIONS} bytes with those before")
+    return site.findings.conditions > MAX_INLINE_CONDITIONS
 
 
 def _arm(targets: Any, name: str, site: Site, where: str) -> Arm | None:

@@ -12,11 +12,13 @@ from sidecar.model import Accessor, Catalog, Compilers, Leaf, Router, Strategy
 class Findings:
     """What building one router tree found so far; shared by all its levels."""
 
-    __slots__ = ("faults", "targets")
+    __slots__ = ("conditions", "faults", "targets")
 
     def __init__(self) -> None:
         self.faults: list[Fault] = []
         self.targets = 0
+        self.conditions = 0
+        """Bytes of conditions, of a router in a request."""
 
 
 class Site(NamedTuple):

@@ -332,6 +332,17 @@ def test_conditions_of_a_request_are_compiled_as_those_of_a_stranger():
     assert [fault.split(":")[0] for fault in found] == ["router.routes[0].conditions.expr"]
 
 
+def test_conditions_of_a_request_are_bounded_over_all_levels():
+    route = {"conditions": {"model": {"in": ["x" * 6000]}}, "targets": "mini"}
+    inner = {"type": "conditional", "routes": [route] * 4}
+    document = {"type": "conditional", "routes": [route, route, {"targets": inner}]}
+
+    assert faults(document) == []
+    assert faults(document, strict=False) == [
+        f"router.routes[2].targets.routes[3].conditions: over {32 * 1024} bytes with those before"
+    ]
+
+
 def test_routers_in_routes_count_as_levels():
     document = "mini"
     for _ in range(10):
