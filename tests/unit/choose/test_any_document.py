@@ -21,6 +21,13 @@ fields = {
     "metric": st.sampled_from(["ttft", "requests"]),
     "window": st.sampled_from(["1m", "total"]),
     "on_error": st.sampled_from(["next", "fail"]),
+    "max_cost_per_token": st.floats(0, 1e6),
+    "expected_output_tokens": st.integers(0, 10**9),
+    "prefer": st.sampled_from(["cheapest", "fastest"]),
+    "max_latency_ms": st.floats(0, 1e12),
+    "max_cost_per_1m": st.floats(0, 1e12),
+    "max_in_flight": st.integers(0, 9),
+    "when_none": st.sampled_from(["best", "none"]),
 }
 
 
@@ -28,6 +35,7 @@ def wild(inner):
     """Objects with the right keys and anything in them."""
     values = {key: right | inner for key, right in fields.items()}
     pairs = st.lists(inner, max_size=3)
+    values |= {"weights": inner | pairs, "periods": pairs, "timezone": inner}
     values |= {"targets_percentages": pairs, "model_a": pairs, "model_b": inner, "router": inner}
     router = {"type": st.sampled_from(sorted(STRATEGIES)), "targets": st.lists(inner, max_size=4)}
     return (
