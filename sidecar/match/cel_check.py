@@ -73,10 +73,34 @@ _is_number_comparison = re.compile(
 ).match
 
 
-class Parsed(NamedTuple):
-    """A program and its tree. ``run(data=…)`` returns the library's value of the variables."""
+_BOOL, _ERROR = cel.Type.BOOL, cel.Type.ERROR
 
-    run: Any
+
+class Program:
+    """An expression that can be evaluated."""
+
+    __slots__ = ("_evaluate",)
+
+    def __init__(self, compiled: Any) -> None:
+        self._evaluate = compiled.eval
+
+    def run(self, variables: dict[str, Any]) -> bool | str:
+        """Return true or false, or a text that says why it is neither."""
+        try:
+            answer = self._evaluate(data=variables)
+            kind = answer.type()
+            # Only now: value() of a null frees None once too often, and Python 3.11 dies of it.
+            if kind == _BOOL:
+                return bool(answer.value())
+            return str(answer.value()) if kind == _ERROR else "not true or false"
+        except Exception as error:  # noqa: BLE001 - whatever a foreign library raises
+            return str(error)
+
+
+class Parsed(NamedTuple):
+    """A program and its tree."""
+
+    program: Program
     tree: Node
 
 
@@ -96,7 +120,7 @@ def parse(text: Any, path: str) -> Parsed:
         program = _environment().compile(text, disable_check=True)
     except RuntimeError as error:
         raise ConfigError(_faults(str(error), path)) from None
-    return Parsed(program.eval, read_tree(program.serialize()))
+    return Parsed(Program(program), read_tree(program.serialize()))
 
 
 def check_types(text: str, tree: Node, tests: Sequence[int], path: str) -> None:

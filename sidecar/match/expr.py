@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from sidecar.errors import ConfigError, Fault
-from sidecar.match.cel_check import GROUPS, ROOTS, SCALARS, at, check_types, parse
+from sidecar.match.cel_check import GROUPS, ROOTS, SCALARS, Program, at, check_types, parse
 from sidecar.match.cel_reads import Read, Reads, read_expression
 from sidecar.match.subjects import NO_FLAGS, compile_accessor, headers_of
 from sidecar.model import MISSING, Accessor, Context, Predicate
@@ -58,22 +58,16 @@ def compile_expr(text: Any, path: str, *, flags: Mapping[str, Predicate] = NO_FL
     bindings, headers = _bindings(text, path, reads, flags)
     check_types(text, parsed.tree, reads.has_calls, path)
     longest = _LONGEST_COPIED if reads.filters else _MOST_VALUES
-    return Expression(_predicate(parsed.run, _binder(bindings, longest)), headers)
+    return Expression(_predicate(parsed.program, _binder(bindings, longest)), headers)
 
 
-def _predicate(run: Any, bind: Callable[[Context], dict[str, Any] | None]) -> Predicate:
+def _predicate(program: Program, bind: Callable[[Context], dict[str, Any] | None]) -> Predicate:
     def matches(context: Context) -> bool:
         variables = bind(context)
-        if variables is None:
-            context.warn("expr_error")
-            return False
-        try:
-            answer = run(data=variables).value()
-        except Exception:  # noqa: BLE001 - whatever a foreign library raises, the request goes on
-            answer = None
-        if answer is True or answer is False:
-            return bool(answer)
-        if not (isinstance(answer, str) and answer.startswith(_MISSING)):
+        answer = "too large" if variables is None else program.run(variables)
+        if isinstance(answer, bool):
+            return answer
+        if not answer.startswith(_MISSING):
             context.warn("expr_error")
         return False
 

@@ -1,6 +1,7 @@
 """Expressions hold, fail and are refused as the tables in tests/cases/expr.yaml say."""
 
 import re
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -157,6 +158,17 @@ def test_any_text_is_an_expression_or_a_fault(context_of, text, value):
         assert isinstance(matches(context_of({"body": {"x": value}})), bool)
         paths = {"match.expr"}
     assert paths == {"match.expr"}
+
+
+def test_a_null_as_the_result_costs_the_process_no_reference(context_of):
+    context = context_of({"body": {"x": None}})._replace(warnings=[])
+    matches = compile_condition({"expr": "body.x"}, "match").matches
+    before = sys.getrefcount(None)
+
+    for _ in range(5000):
+        matches(context)
+
+    assert sys.getrefcount(None) > before - 1000
 
 
 READERS = st.sampled_from(

@@ -79,6 +79,15 @@ def test_a_flag_says_which_headers_it_reads():
     assert (sorted(shared.headers), sorted(whole.headers)) == (["x-a", "x-org"], ["x-a"])
 
 
+def test_a_flag_may_be_an_expression_that_reads_no_flag(context_of):
+    flag = compile_flag("f", "flags.f", match={"expr": 'headers["x-a"] == "1"'})
+
+    assert flag.headers == {"x-a"}
+    assert flag.matches(context_of({"headers": {"x-a": "1"}}))
+    with pytest.raises(ConfigError, match=r'flags\.f\.match\.expr: 1:1: unknown flag "f"'):
+        compile_flag("f", "flags.f", match={"expr": "flags.f"})
+
+
 def test_a_wrong_flag_is_told_every_fault():
     match = {"flags.other": True, "user.id": {"gt": True}}
     with pytest.raises(ConfigError) as raised:
