@@ -5,7 +5,9 @@ import gc
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import setproctitle
 import structlog
@@ -14,7 +16,11 @@ import uvloop
 from sidecar.app import logs
 from sidecar.app.channel import Inbox
 from sidecar.app.rules import open_feed
+from sidecar.config.redis_client import connect
 from sidecar.explain import Records
+from sidecar.memory import LiveMemory
+from sidecar.memory.hooks import Guards
+from sidecar.model import Snapshot, Stats
 from sidecar.settings import Settings
 from sidecar.wire.asker import Asker
 from sidecar.wire.decider import Decider
@@ -25,6 +31,15 @@ NOTICE_SECONDS = 1.5
 """How long a draining worker goes on: longer than the interval of Envoy's health checks."""
 GRACE_SECONDS = 5.0
 _log = structlog.get_logger()
+
+
+class Live(NamedTuple):
+    """What decisions and explanations look at, as it is now."""
+
+    snapshot: Callable[[], Snapshot | None]
+    stats: Callable[[], Stats]
+    memory: LiveMemory
+    guards: Guards
 
 
 def socket_path(run_dir: Path, place: int) -> Path:
@@ -45,25 +60,48 @@ async def _run(settings: Settings, place: int) -> None:
     feed, cache = open_feed(settings, writer=False)
     inbox = Inbox()
     cache.subscribe(inbox.use)
-    live = (lambda: cache.current), (lambda: inbox.stats)
-    records, most_bytes = Records(settings.record_decisions), settings.max_body_bytes
-    asker = settings.explain_askers()
-    decider = Decider(
-        *live, most_bytes, records=records, explain_to=Asker(*asker) if any(asker) else None
-    )
-    explainer = Explainer(*live, most_bytes, records=records)
-    socket = socket_path(settings.run_folder(), place)
-    server = DecisionServer(decider, socket, most_bytes, explainer)
+    redis = connect(settings.store_url())
+    guards = Guards(ca_file=None if settings.ca_file is None else str(settings.ca_file))
+    memory = LiveMemory(redis, prefix=settings.prefix, verdict=guards.verdict)
+    live = Live(lambda: cache.current, lambda: inbox.stats, memory, guards)
+    server = _server(settings, socket_path(settings.run_folder(), place), live)
     await server.start()
     gc.freeze()  # what was imported stays for good: the collector need not look at it again
-    feeding = asyncio.create_task(feed.run())
     listening = asyncio.create_task(inbox.listen())
+    running = [listening, *map(asyncio.create_task, (feed.run(), memory.run()))]
     await _until_told(listening)
     _log.info("draining")
     await server.drain(NOTICE_SECONDS, GRACE_SECONDS)
-    for task in (feeding, listening):
+    for task in running:
         task.cancel()
-    await asyncio.gather(feeding, listening, return_exceptions=True)
+    await asyncio.gather(*running, return_exceptions=True)
+    await memory.flush()
+    await guards.close()
+    await redis.aclose()
+
+
+def _server(settings: Settings, socket: Path, live: Live) -> DecisionServer:
+    """Return the server of decisions and explanations on ``socket``."""
+    records, most_bytes = Records(settings.record_decisions), settings.max_body_bytes
+    asker = settings.explain_askers()
+    decider = Decider(
+        live.snapshot,
+        live.stats,
+        most_bytes,
+        memory=live.memory,
+        guards=live.guards,
+        records=records,
+        explain_to=Asker(*asker) if any(asker) else None,
+    )
+    explainer = Explainer(
+        live.snapshot,
+        live.stats,
+        most_bytes,
+        records=records,
+        memory=live.memory,
+        guards=live.guards,
+    )
+    return DecisionServer(decider, socket, most_bytes, explainer)
 
 
 async def _until_told(listening: asyncio.Task[None]) -> None:
