@@ -27,17 +27,20 @@ def part(document: Any, wanted: type[T], site: Site, where: str) -> T | None:
     if not isinstance(document, dict):
         site.fault(where, f"expected an object, got {kind(document)}")
         return None
-    fields = msgspec.structs.fields(wanted)
-    known = [field.encode_name for field in fields]
+    known = wanted.__struct_encode_fields__
     found = len(site.findings.faults)
     for key in document if site.strict else ():
         if key not in known and key != "type":
             site.fault(f"{where}.{key}", f"unknown field; known: {', '.join(known)}")
-    for field in fields:
-        if field.required and field.encode_name not in document:
-            site.fault(f"{where}.{field.encode_name}", "missing")
-    mistakes(wanted, document, site, where)
-    return msgspec.convert(document, wanted) if len(site.findings.faults) == found else None
+    try:
+        converted = msgspec.convert(document, wanted)
+    except msgspec.ValidationError:
+        for field in msgspec.structs.fields(wanted):
+            if field.required and field.encode_name not in document:
+                site.fault(f"{where}.{field.encode_name}", "missing")
+        mistakes(wanted, document, site, where)
+        return None
+    return converted if len(site.findings.faults) == found else None
 
 
 def mistakes(
