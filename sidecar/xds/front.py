@@ -161,18 +161,26 @@ def _token_usage() -> dict[str, Any]:
 def _strip_own_headers(settings: EnvoySettings) -> dict[str, Any]:
     """Return the mutation that removes what a client must not say."""
     spared = [SPARED, EXPLAIN_HEADER.removeprefix(PREFIX)] if settings.explain else [SPARED]
-    regex = own_headers_regex(spared)
-    own = {"remove_on_match": {"key_matcher": {"safe_regex": {"regex": regex}}}}
+    own = [
+        {"remove_on_match": {"key_matcher": {"safe_regex": {"regex": regex}}}}
+        for regex in own_headers(spared)
+    ]
     return extension(
         "envoy.http.early_header_mutation.header_mutation",
         "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
-        mutations=[remove_prefix("x-envoy-"), own],
+        mutations=[remove_prefix("x-envoy-"), *own],
     )
 
 
-def own_headers_regex(spared: Iterable[str] = (SPARED,)) -> str:
-    """Return a RE2 pattern of all header names ``x-pointsman-…`` but the spared ones."""
-    return PREFIX + _other_than(frozenset(spared))
+def own_headers(spared: Iterable[str] = (SPARED,)) -> list[str]:
+    """Return RE2 patterns of which one matches each header name ``x-pointsman-…`` not spared.
+
+    There are several because Envoy refuses a pattern that compiles to a program of over 100 steps.
+    """
+    words = sorted(spared)
+    begun = {word[0]: frozenset(one[1:] for one in words if one[0] == word[0]) for word in words}
+    others = f"{PREFIX}(?:[^{''.join(begun)}].*)?"
+    return [others, *(PREFIX + char + _other_than(rest) for char, rest in begun.items())]
 
 
 def _other_than(words: frozenset[str]) -> str:

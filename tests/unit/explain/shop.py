@@ -56,8 +56,8 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
     "nearest": {"preference": {"eu": ["eu", "us"], "*": ["us"]}},
     "round_robin": {"weights": [3, 2, 1]},
     "script": {
-        "script": "function route({models, random}) {"
-        " return models[Math.floor(random() * models.length)].name; }"
+        "script": "function route({models}) {"
+        " return models[Math.floor(Math.random() * models.length)].name; }"
     },
     "session": {"scope": "global"},
     "sticky": {"key": "user.id"},
