@@ -22,7 +22,7 @@ BLOCKS = [
 ]
 NAMES = (
     "openai/gpt-4o openai/gpt-4o-mini openai/gpt-3.5-turbo azure/gpt-4o "
-    "gemini/gemini-2.0-flash-exp deepseek/deepseek-chat"
+    "gemini/gemini-2.0-flash-exp deepseek/deepseek-chat anthropic/claude-sonnet mistral/large"
 )
 BACKENDS = {
     name.replace("/", "-"): {
@@ -41,6 +41,7 @@ STORED = ("best", "fast", "vision", "cheap", "spare", "coder", "default")
 BASE = {
     "backends": BACKENDS,
     "flags": {"dark-mode": {}},
+    "guards": {"toxicity": {"url": "http://127.0.0.1/toxicity"}},
     "routers": {name: {"type": "random", "targets": ["large", "small"]} for name in STORED},
 }
 
