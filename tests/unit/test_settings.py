@@ -84,3 +84,37 @@ def test_state_goes_below_the_users_state_folder(monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", "/somewhere")
 
     assert Settings().state_folder() == Path("/somewhere/pointsman")
+
+
+def test_who_may_ask_for_explanations_is_networks_and_keys():
+    settings = Settings.read(
+        {"POINTSMAN_EXPLAIN_FROM": " 10.0.0.0/8, 2BB80D537B1DA3E3 ,2001:db8::1"}
+    )
+
+    networks, keys = settings.explain_askers()
+    assert [str(network) for network in networks] == ["10.0.0.0/8", "2001:db8::1/128"]
+    assert keys == {"2bb80d537b1da3e3"}
+    assert Settings.read({}).explain_askers() == ((), frozenset())
+
+
+@pytest.mark.parametrize("wrong", ["10.0.0.1/8", "me", "2bb80d537b1da3e", "10.0.0.0/8;x"])
+def test_somebody_who_cannot_be_is_told_with_what_can(wrong):
+    with pytest.raises(SettingsError, match=r"EXPLAIN_FROM.*networks such as.*SHA-256"):
+        Settings.read({"POINTSMAN_EXPLAIN_FROM": wrong})
+
+
+@pytest.mark.parametrize(
+    ("admin", "api", "shown"),
+    [
+        ("127.0.0.1:1", "", True),
+        ("[::1]:1", "", True),
+        ("localhost:1", "", True),
+        ("0.0.0.0:1", "", False),
+        ("admin.internal:1", "", False),
+        ("0.0.0.0:1", "allow", True),
+    ],
+)
+def test_past_decisions_are_explained_on_loopback_or_where_that_is_allowed(admin, api, shown):
+    settings = Settings.read({"POINTSMAN_ADMIN": admin, "POINTSMAN_EXPLAIN_API": api})
+
+    assert settings.explains_by_id is shown
