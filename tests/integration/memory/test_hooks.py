@@ -173,6 +173,17 @@ async def test_proxies_of_the_environment_are_not_for_guards(guards, upstream, m
     assert answer["passed"] is True
 
 
+async def test_a_file_of_authorities_that_is_not_there_stops_nobody(upstream, tmp_path):
+    with capture_logs() as logs:
+        own = Guards(ca_file=str(tmp_path / "none.pem"))
+
+    answer = await own.ask(Hook(guard(upstream.port)), REQUEST)
+    await own.close()
+
+    assert answer["passed"] is True
+    assert [line["event"] for line in logs] == ["authorities_not_read"]
+
+
 async def test_questions_share_a_connection_and_outlive_one_that_is_closing(guards, upstream):
     ports = []
 
