@@ -41,7 +41,7 @@ def whole(weights: Sequence[Fraction]) -> list[int]:
     nobody with a weight gets less than one turn.
     """
     common = math.lcm(*(weight.denominator for weight in weights))
-    exact = [int(weight * common) for weight in weights]
+    exact = [weight.numerator * (common // weight.denominator) for weight in weights]
     divisor = math.gcd(*exact) or 1
     exact = [weight // divisor for weight in exact]
     total, positive = sum(exact), sum(weight > 0 for weight in exact)

@@ -33,8 +33,10 @@ class Turns(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, key: str, seats: Seats, weights: Sequence[float]) -> "Turns":
         """Prepare the cycle; the seats of one target share its weight evenly."""
-        exact = [Fraction(str(weight)) for weight in weights]
-        shares = [exact[place] / len(seats.of_place[place]) for place in seats.places]
+        parts = [(weights[place], len(seats.of_place[place])) for place in seats.places]
+        # As text: 0.1 means a tenth, which no float is.
+        exact = {part: Fraction(str(part[0])) / part[1] for part in set(parts)}
+        shares = [exact[part] for part in parts]
         cycle = tuple(smooth(whole(shares)))
         turns: list[list[int]] = [[] for _ in shares]
         for turn, seat in enumerate(cycle):

@@ -102,7 +102,7 @@ class Sharing:
             while self._counts.waiting:
                 await self._write_counts()
         except Exception as error:  # noqa: BLE001 - whatever a client raises: requests go on
-            self._set_up(up=False, why=repr(error))
+            self._set_up(up=False, error=error)
             return False
         return True
 
@@ -161,7 +161,7 @@ class Sharing:
             try:
                 await self._follow()
             except Exception as error:  # noqa: BLE001 - as above
-                self._set_up(up=False, why=repr(error))
+                self._set_up(up=False, error=error)
             await asyncio.sleep(PAUSE)
 
     async def _follow(self) -> None:
@@ -221,13 +221,13 @@ class Sharing:
         for key, target, milliseconds in news:
             self._pins.learn(key, target, milliseconds / 1000)
 
-    def _set_up(self, *, up: bool, why: str = "") -> None:
+    def _set_up(self, *, up: bool, error: Exception | None = None) -> None:
         if up and not self.up:
             _log.info("memory_shared")
         if self.up and not up:
-            _log.warning(
-                "memory_not_shared", why=why, dropped=self._pins.dropped + self._counts.dropped
-            )
+            why = f"{type(error).__name__}: {error}"
+            dropped = self._pins.dropped + self._counts.dropped
+            _log.warning("memory_not_shared", why=why, dropped=dropped)
         self.up = up
 
 
