@@ -16,7 +16,6 @@ from sidecar.choose.pricing import (
     tokens_in,
     tokens_out,
 )
-from sidecar.errors import InvalidJson
 from sidecar.model import (
     Candidate,
     Context,
@@ -60,7 +59,7 @@ class ByCost(msgspec.Struct, frozen=True):
             order = _fastest_first(order, reading.values)
         if context.trail is not None:
             context.trail.note("ceiling", ceiling)
-            _note(candidates, prices, reading, (_told(request), expected), context.trail)
+            _note(candidates, prices, reading, (tokens_in(request), expected), context.trail)
         return Ranking([candidates[place] for place in order])
 
     def _ceiling(self, request: InferenceRequest) -> float | None:
@@ -147,14 +146,6 @@ def _number(text: str | None) -> float | None:
     except ValueError:
         return None
     return number if number >= 0 else None
-
-
-def _told(request: InferenceRequest) -> int:
-    """Return the tokens of the prompt for an explanation, which must not refuse what serves."""
-    try:
-        return tokens_in(request)
-    except InvalidJson:
-        return 1
 
 
 def _note(

@@ -8,7 +8,7 @@ import msgspec
 
 from sidecar.choose.definition import Arm, Definition, Site
 from sidecar.choose.fields import part
-from sidecar.errors import ConfigError
+from sidecar.errors import ConfigError, Fault
 from sidecar.model import (
     Calendar,
     CalendarFields,
@@ -23,6 +23,8 @@ from sidecar.model import (
     load_zone,
     local_time,
 )
+
+_MOST_LISTED = 1000
 
 _Built = TypeVar("_Built")
 
@@ -77,6 +79,8 @@ class Schedule(Definition, frozen=True, kw_only=True):
         """Return the targets of the periods, then those for any time."""
         if "periods" not in site.document:
             site.fault(".periods", "missing")
+        if not site.strict:
+            _count(self.periods, site)
         zone = _tried(site, lambda: load_zone(self.timezone, f"{site.path}.timezone"))
         timezone = zone.key if zone else "UTC"
         found = [_arm(place, one, site, timezone) for place, one in enumerate(self.periods)]
@@ -89,6 +93,19 @@ class Schedule(Definition, frozen=True, kw_only=True):
         """Return the ranking by the time."""
         periods = [arm.rule for arm in arms[: len(self.periods)]]
         return Scheduled(tuple(periods), load_zone(self.timezone, ""))
+
+
+def _count(periods: Sequence[Any], site: Site) -> None:
+    """Count what the calendars of a request list as targets; too many end the work at once.
+
+    Others wait while they are compiled.
+    """
+    for period in periods:
+        lists = period.values() if isinstance(period, dict) else ()
+        site.findings.targets += sum([len(one) for one in lists if isinstance(one, list)])
+    if site.findings.targets > _MOST_LISTED:
+        message = f"more than {_MOST_LISTED} hours, days and targets in all"
+        raise ConfigError([*site.findings.faults, Fault(f"{site.path}.periods", message)])
 
 
 def _arm(place: int, document: Any, site: Site, timezone: str) -> Arm | None:

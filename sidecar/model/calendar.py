@@ -24,8 +24,8 @@ _HOURS = re.compile(r"(?P<start>[0-9]{2}:[0-9]{2})-(?P<end>[0-9]{2}:[0-9]{2})\Z"
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 _LONGEST_NAME = 64
 
-_Names = Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=14)]
-_Spans = Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=48)]
+_Names = Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=7)]
+_Spans = Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=24)]
 _Dates = Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=1000)]
 _Part = TypeVar("_Part")
 
