@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from sidecar import facts
 from sidecar.memory.hooks import MOST_AT_ONCE, MOST_FAILURES, Guards
 from sidecar.model import Guard, Hook, Pending
+from tests.integration.xds.test_tls import TLS, server_context
 from tests.integration.xds.upstreams import Upstream, answers, hangs, resets, response
 from tests.ports import free_port
 
@@ -182,6 +183,19 @@ async def test_a_file_of_authorities_that_is_not_there_stops_nobody(upstream, tm
 
     assert answer["passed"] is True
     assert [line["event"] for line in logs] == ["authorities_not_read"]
+
+
+@pytest.mark.parametrize(("ca_file", "error"), [(TLS / "ca.pem", None), (None, "unreachable")])
+async def test_https_is_only_for_guards_whose_authority_is_trusted(ca_file, error):
+    server = await Upstream(answers(body=PASSED)).start(ssl=server_context("http/1.1"))
+    own = Guards(ca_file=ca_file and str(ca_file))
+
+    hook = Hook(guard(0, url=f"https://localhost:{server.port}/", timeout_seconds=2.0))
+    answer = await own.ask(hook, REQUEST)
+    await own.close()
+    await server.stop()
+
+    assert answer.get("error") == error
 
 
 async def test_questions_share_a_connection_and_outlive_one_that_is_closing(guards, upstream):
