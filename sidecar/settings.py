@@ -107,8 +107,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(networks), keys
 
     @property
-    def explains_by_id(self) -> bool:
-        """Whether the admin address may say why others' requests went where they went."""
+    def trusts_admin(self) -> bool:
+        """Whether whoever reaches the admin address may see why others' requests were decided."""
         if self.explain_api == "allow" or self.admin.host == "localhost":
             return True
         try:

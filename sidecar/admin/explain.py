@@ -23,13 +23,16 @@ _EXAMPLE = {
 _FORBIDDEN = Problem(
     403,
     "Not from here",
-    "Explanations of past requests show parts of others' requests. The admin address is not "
-    "loopback, so they are off; POINTSMAN_EXPLAIN_API=allow turns them on.",
+    "An explanation by id shows parts of others' requests, and ask_guards sends requests. The "
+    "admin address is not loopback, so both are off; POINTSMAN_EXPLAIN_API=allow turns them on.",
 )
 
 
-def explain_router(ask: Ask, *, by_id: bool, max_body_bytes: int) -> APIRouter:
-    """Return the endpoint. ``by_id``: whether past decisions may be explained here."""
+def explain_router(ask: Ask, *, trusted: bool, max_body_bytes: int) -> APIRouter:
+    """Return the endpoint.
+
+    ``trusted``: whoever reaches it may see parts of others' requests, and make guards be asked.
+    """
     router = APIRouter(prefix="/api/v1")
 
     @router.post(
@@ -43,7 +46,7 @@ def explain_router(ask: Ask, *, by_id: bool, max_body_bytes: int) -> APIRouter:
         question = read_question(text) if text is not None else _too_large(2 * max_body_bytes)
         if isinstance(question, Problem):
             return _problem(question)
-        if question.id is not None and not by_id:
+        if (question.id is not None or question.ask_guards) and not trusted:
             return _problem(_FORBIDDEN)
         reply = await ask(question, text or b"")
         if reply.problem is not None:

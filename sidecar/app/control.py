@@ -223,7 +223,7 @@ class Control:
     def _explain_router(self) -> APIRouter:
         return explain_router(
             partial(ask_workers, self._settings.run_folder(), lambda: self._workers.pids),
-            by_id=self._settings.explains_by_id,
+            trusted=self._settings.trusts_admin,
             max_body_bytes=self._settings.max_body_bytes,
         )
 

@@ -117,4 +117,4 @@ def test_somebody_who_cannot_be_is_told_with_what_can(wrong):
 def test_past_decisions_are_explained_on_loopback_or_where_that_is_allowed(admin, api, shown):
     settings = Settings.read({"POINTSMAN_ADMIN": admin, "POINTSMAN_EXPLAIN_API": api})
 
-    assert settings.explains_by_id is shown
+    assert settings.trusts_admin is shown

@@ -46,9 +46,9 @@ class Node:
         self.records[place].keep(record)
         return record.id
 
-    async def post(self, question, *, by_id=True):
+    async def post(self, question, *, trusted=True):
         ask = partial(ask_workers, self.folder, lambda: self.places)
-        router = explain_router(ask, by_id=by_id, max_body_bytes=1000)
+        router = explain_router(ask, trusted=trusted, max_body_bytes=1000)
         app = admin_app(lambda _accept: (b"", ""), lambda: (True, {}), router)
         content = question if isinstance(question, bytes) else json.dumps(question)
         async with httpx.AsyncClient(
@@ -118,10 +118,11 @@ async def test_without_rules_it_is_503(node):
 async def test_past_decisions_are_not_shown_where_that_is_not_allowed(node):
     identity = node.keep(0, seed=7)
 
-    refused = is_problem(await node.post({"id": identity}, by_id=False), 403)
+    refused = is_problem(await node.post({"id": identity}, trusted=False), 403)
 
     assert "POINTSMAN_EXPLAIN_API" in refused["detail"]
-    assert (await node.post({"request": {}}, by_id=False)).status_code == 200
+    is_problem(await node.post({"request": {}, "ask_guards": True}, trusted=False), 403)
+    assert (await node.post({"request": {}}, trusted=False)).status_code == 200
 
 
 @pytest.mark.parametrize(
