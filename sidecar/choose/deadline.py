@@ -50,6 +50,11 @@ _idle: list[Worker] = []
 _stuck: set[Worker] = set()
 
 
+def stuck() -> int:
+    """Return how many threads were given up and still run."""
+    return len(_stuck)
+
+
 def within(seconds: float, job: Callable[[], T]) -> T:
     """Return what ``job`` returns, which must not raise; raises Late when it takes longer."""
     if len(_stuck) >= MOST_STUCK:

@@ -118,6 +118,7 @@ const Expression = getPrototypeOf(/x/);
 for (const name of ["match", "matchAll", "search"]) put(String.prototype, name, refuse);
 keep(Expression, []);
 for (const name of ["exec", "test", "toString"]) put(Expression, name, refuse);
+defineProperty(Expression, "flags", { get: refuse });
 for (const name of ["match", "matchAll", "replace", "search", "split"])
   if (Symbol[name]) put(Expression, Symbol[name], refuse);
 
@@ -221,27 +222,21 @@ const harden = value => {
 [globalThis, ...walked].forEach(harden);
 
 const plain = getPrototypeOf(function () {});
-const check = route => {
-  if (typeof route !== "function") throw new TypeError("it defines no function `route`");
-  if (getPrototypeOf(route) !== plain) throw new TypeError("`route` must be a plain function");
-  return route;
-};
+const say = (said, stack = "") =>
+  "!" + stringify([apply(slice, said, [0, MOST_ERROR]), apply(slice, stack, [0, MOST_ERROR])]);
 const describe = error => {
   try {
-    const said = error instanceof Error ? error.name + ": " + error.message
-      : "it threw " + text(error);
-    const where = error instanceof Error && typeof error.stack === "string" ? error.stack : "";
-    const parts = [apply(slice, text(said), [0, MOST_ERROR]), apply(slice, where, [0, 400])];
-    return "!" + stringify(parts);
+    if (!(error instanceof Error)) return say("it threw " + text(error));
+    return say(error.name + ": " + error.message, text(error.stack));
   } catch (_) {
-    return '!["an error that has no text",""]';
+    return say("it threw something that has no text");
   }
 };
 const answer = result => {
   if (result === undefined) return "=null";
   const written = stringify(result);
-  if (written === undefined) throw new TypeError("the result is no JSON");
-  if (written.length > MOST_TEXT) throw new RangeError("the result is over 64 KiB");
+  if (written === undefined) return say("the result is no JSON");
+  if (written.length > MOST_TEXT) return say("the result is over 64 KiB");
   return "=" + written;
 };
 const read = given =>
@@ -252,7 +247,9 @@ return factory => (clock, chance, body, headers, models, metrics) => {
   now = clock;
   seed = chance | 0;
   try {
-    const route = check(factory());
+    const route = factory();
+    if (typeof route !== "function") return say("it defines no function `route`");
+    if (getPrototypeOf(route) !== plain) return say("`route` must be a plain function");
     if (clock === null) return "=null";
     const request = read(body);
     if (request) delete request.router;

@@ -31,7 +31,7 @@ _LONGEST_LITERAL = 65_536
 _bigint = re.compile(
     r"(?<![\w$.])(?:0[xX][\da-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|\d[\d_]*)n(?![\w$])"
 )
-_line = re.compile(r"<input>:(\d{1,5})\b")
+_line = re.compile(r"<input>(?::(\d{1,5}))?(?!:?\d)")
 _REALM = "\n" * 100_000 + REALM
 """So far down that no line of it can be taken for one of a script: all texts are `<input>`."""
 
@@ -222,4 +222,4 @@ def _said(error: str, stack: str = "") -> str:
     """Return a sentence about an error of the engine or of the script, with the line."""
     first, _, rest = error.partition("\n")
     line = _line.search(stack or rest)
-    return _OVER.get(first, first[:200]) + (f" (line {line[1]})" if line else "")
+    return _OVER.get(first, first[:200]) + (f" (line {line[1]})" if line and line[1] else "")

@@ -20,6 +20,7 @@ from sidecar.model import (
     Attempt,
     Candidate,
     Context,
+    InferenceRequest,
     Leaf,
     Ranking,
     Router,
@@ -69,7 +70,7 @@ class Scripted(msgspec.Struct, frozen=True):
             Inputs(
                 now=float(int(context.now * 1000)),
                 seed=int(context.entropy.uniform() * 2**32) if "random" in words else 0,
-                body=request.body.decode() if reads_body else None,
+                body=_body(request) if reads_body else None,
                 headers=_shown_headers(request.headers) if "headers" in words else None,
                 models=self.facts.models(candidates, context.now) if "models" in words else None,
                 metrics=self.facts.metrics(context.stats.backends) if "metrics" in words else None,
@@ -144,6 +145,14 @@ class ScriptRouter(Definition, frozen=True, kw_only=True):
             with suppress(ConfigError):
                 site.compilers.accessor(f"headers.{match[1] or match[2]}", site.path)
         return Scripted(script, frozenset(_words.findall(self.script)), Facts(targets))
+
+
+def _body(request: InferenceRequest) -> str:
+    """Return the body without the value of `router`, which need not even be JSON."""
+    body, router = request.body, request.spans.get("router")
+    if router is not None:
+        body = b"%bnull%b" % (body[: router.start], body[router.end :])
+    return body.decode()
 
 
 def _shown_headers(headers: Mapping[str, str]) -> str:
