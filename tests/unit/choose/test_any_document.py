@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.choose import STRATEGIES, plan
-from sidecar.errors import ConfigError
+from sidecar.errors import ConfigError, Fault, ScriptError
 from sidecar.model import MAX_ATTEMPTS, Router
 from tests.unit.choose.world import BACKENDS, STORED, build, context
 
@@ -78,6 +78,8 @@ def refused(document, strict):
         build(document, strict=strict)
     except ConfigError as error:
         return error.faults
+    except ScriptError as error:
+        return [Fault(error.param, error.message)]
     return None
 
 
