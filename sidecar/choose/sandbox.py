@@ -41,6 +41,7 @@ _OVER = {
     "InternalError: stack overflow": "its calls are nested too deeply",
     "InternalError: out of memory": _OVER_MEMORY,
     "null": _OVER_MEMORY,
+    "it threw null": "it needed more than 16 MiB, or threw null",
 }
 _LATE = "it, or an earlier call, did not end in time"
 
@@ -203,7 +204,8 @@ def _call(runtime: _Runtime, inputs: Inputs | None) -> tuple[_Runtime | None, An
         return runtime, _read(text[1:])
     said, stack = json.loads(text[1:])
     answer = Answer(error=_said(said, stack))
-    return (None if said.startswith("InternalError") else runtime), answer
+    hit = said in _OVER or said.startswith("InternalError")
+    return (None if hit else runtime), answer
 
 
 def _read(text: str) -> Answer:
