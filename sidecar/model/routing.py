@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 import msgspec
 
 from sidecar.model.backends import Backend, Stats
+from sidecar.model.experiments import Experiment
 from sidecar.model.guards import Guard, guard_finder
 from sidecar.model.memory import FORGETFUL, Effect, Memory
 from sidecar.model.request import BASE_HEADERS, InferenceRequest, KeyOwner
@@ -228,6 +229,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     """Whom API keys stand for, by `InferenceRequest.api_key`."""
     guards: Mapping[str, Guard] = {}
     flags: Mapping[str, Predicate] = {}
+    experiments: Mapping[str, Experiment] = {}
     route_texts: Mapping[str, bytes] = {}
     """The documents of all routes, switched off ones too: an explanation reads conditions there."""
 

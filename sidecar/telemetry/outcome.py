@@ -13,7 +13,7 @@ import msgspec
 from google.protobuf.message import DecodeError
 
 from sidecar.errors import BodyTooLarge, RequestError
-from sidecar.model import LIMITED, OPERATIONS, Price
+from sidecar.model import LIMITED, MOST_ASSIGNMENTS, OPERATIONS, Assignment, Price
 from sidecar.pb.access_log_entry_pb2 import AccessLogCommon, HTTPAccessLogEntry, ResponseFlags
 from sidecar.pb.token_usage_pb2 import TokenUsage
 
@@ -78,6 +78,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     version: int = 0
     decision_s: float | None = None
     warnings: tuple[str, ...] = ()
+    assignments: tuple[Assignment, ...] = ()
+    """The arms of experiments that the request was put into, whoever answered then."""
+    probability: float | None = None
+    """Of the plan, given the request; ``None`` when it was not logged."""
     plan: tuple[str, ...] = ()
     """Backends in the order in which they were to be tried."""
     backend: str = ""
@@ -136,6 +140,8 @@ def read_request(entry: HTTPAccessLogEntry) -> Outcome:
         version=_count(_text(decision, "version")) or 0,
         decision_s=_microseconds(_text(decision, "us")),
         warnings=_words(_text(decision, "warnings")),
+        assignments=_assignments(_text(decision, "assignments")),
+        probability=_probability(_text(decision, "probability")),
         plan=_plan(_fields(spaces, "pointsman.route")),
         backend=backend,
         attempts=common.upstream_request_attempt_count,
@@ -277,6 +283,25 @@ def _text(fields: Any, key: str) -> str:
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split(",")) if text else ()
+
+
+def _assignments(text: str) -> tuple[Assignment, ...]:
+    """Read ``[["checkout",3,"canary",0.2,"9f86d081884c7d65",""]]``."""
+    if not text:
+        return ()
+    try:
+        found = msgspec.json.decode(text, type=tuple[Assignment, ...])
+    except (msgspec.DecodeError, UnicodeError):
+        return ()
+    return found[:MOST_ASSIGNMENTS]
+
+
+def _probability(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if 0 <= number <= 1 else None
 
 
 def _count(text: str | None) -> int | None:

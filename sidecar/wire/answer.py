@@ -12,15 +12,19 @@ These namespaces of dynamic metadata go back to Envoy:
 from collections.abc import Callable, Hashable, MutableMapping, Sequence
 from typing import TypeVar
 
+import msgspec
 from google.protobuf.struct_pb2 import Value
 
-from sidecar.model import LIMITED, Decision, Splice
+from sidecar.model import LIMITED, MOST_ASSIGNMENTS, Assignment, Decision, Plan, Splice
 from sidecar.pb import ext_proc_pb2 as pb
 
 _MOST_PARTS = 4096
 _LONGEST_PART = 2048
 _ID, _MICROSECONDS = b"\x01" * 28, b"\x02" * 6
-"""Stand for a decision's id and duration in what is kept; nothing else has such characters."""
+_UNIT = "\x03" * 16
+_UNIT_BYTES = _UNIT.encode()
+"""Stand for a decision's id and duration, and for units, in what is kept; nothing else has such
+characters."""
 
 K = TypeVar("K", bound=Hashable)
 
@@ -47,7 +51,7 @@ class _Parts(dict[K, bytes]):
 
 
 _Steps = tuple[tuple[str, float], ...]
-_Facts = tuple[str, str, int, str, float, tuple[str, ...], bool]
+_Facts = tuple[str, str, int, str, float, tuple[str, ...], bool, tuple[Assignment, ...]]
 
 
 class Answers:
@@ -61,6 +65,7 @@ class Answers:
     def decided(self, decision: Decision, operation: str, microseconds: int) -> bytes:
         """Return the answer; ``microseconds`` is how long it took to decide."""
         plan = decision.plan
+        assigned = assignments_of(plan) if plan.effects else ()
         facts = self._facts[
             decision.route,
             plan.strategy,
@@ -69,10 +74,14 @@ class Answers:
             plan.probability,
             decision.warnings,
             decision.hide_usage,
+            tuple([_without_unit(one) for one in assigned]) if assigned else (),
         ]
         took = f"{min(microseconds, 999_999):06}"
         facts = facts.replace(_ID, decision.id.encode(), 1)
         facts = facts.replace(_MICROSECONDS, took.encode(), 1)
+        for one in assigned:
+            if len(one.unit) == len(_UNIT):
+                facts = facts.replace(_UNIT_BYTES, one.unit.encode(), 1)
         steps = tuple([(one.backend.name, one.backend.timeout_seconds) for one in plan.attempts])
         return facts + self._patches[decision.splices] + self._chains[steps]
 
@@ -85,13 +94,17 @@ class Answers:
         return answer.SerializeToString()
 
 
+def _without_unit(one: Assignment) -> Assignment:
+    return one._replace(unit=_UNIT) if len(one.unit) == len(_UNIT) else one
+
+
 def _encode_facts(facts: _Facts) -> bytes:
     """Encode what was decided, and the order to route anew.
 
     Envoy ignores ``clear_route_cache`` when the answer has no header mutation, so an empty one
     goes with it.
     """
-    route, strategy, version, operation, probability, warnings, hide_usage = facts
+    route, strategy, version, operation, probability, warnings, hide_usage, assigned = facts
     answer = pb.ProcessingResponse()
     answer.request_body.response.clear_route_cache = True
     answer.request_body.response.header_mutation.SetInParent()
@@ -107,6 +120,8 @@ def _encode_facts(facts: _Facts) -> bytes:
         fields["warnings"].string_value = ",".join(warnings)
     if hide_usage:
         fields["usage"].string_value = "hidden"
+    if assigned:
+        fields["assignments"].string_value = assignments_text(assigned)
     return answer.SerializeToString()
 
 
@@ -123,6 +138,26 @@ def write_decision(
     fields["us"].string_value = str(microseconds)
     if decision.warnings:
         fields["warnings"].string_value = ",".join(decision.warnings)
+    if assigned := assignments_of(decision.plan):
+        fields["assignments"].string_value = assignments_text(assigned)
+
+
+def assignments_of(plan: Plan) -> tuple[Assignment, ...]:
+    """Return the arms that the request is in, at most MOST_ASSIGNMENTS."""
+    found = [effect for effect in plan.effects if isinstance(effect, Assignment)]
+    return tuple(found[:MOST_ASSIGNMENTS])
+
+
+def assignments_text(assigned: Sequence[Assignment]) -> str:
+    """Return assignments as JSON, each as a list: ``[["checkout",3,"canary",0.2,"9f86…",""]]``."""
+    return f"[{','.join(map(_assignment_text, assigned))}]"
+
+
+def _assignment_text(one: Assignment) -> str:
+    # The unit is put in as it is: what stands for one must not be escaped.
+    propensity = float(f"{one.propensity:.6g}")
+    head = msgspec.json.encode([one.experiment, one.version, one.arm, propensity]).decode()
+    return f'{head[:-1]},"{one.unit}",{msgspec.json.encode(one.bucket).decode()}]'
 
 
 def _encode_patch(splices: Sequence[Sequence[Splice]]) -> bytes:

@@ -7,7 +7,7 @@ from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.model import Price
+from sidecar.model import Assignment, Price
 from sidecar.pb.access_log_entry_pb2 import HTTPAccessLogEntry
 from sidecar.telemetry.outcome import (
     FailedAttempt,
@@ -28,6 +28,8 @@ def test_an_entry_is_read_as(case):
     for name, kind in (("tokens", Usage), ("unlogged", FailedAttempt)):
         if name in parts:
             parts = parts | {name: kind(**parts[name])}
+    if "assignments" in parts:
+        parts = parts | {"assignments": [Assignment(*one) for one in parts["assignments"]]}
 
     outcome = read_request(entry(**case["entry"]))
 

@@ -1,10 +1,12 @@
 """Answers are put together from kept parts; what comes out is one message, and the right one."""
 
+import json
+
 from google.protobuf.json_format import MessageToDict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar.model import Attempt, Backend, Decision, Plan, Splice
+from sidecar.model import Assignment, Attempt, Backend, Decision, Plan, Splice, TakeTurn
 from sidecar.pb import ext_proc_pb2 as pb
 from sidecar.wire.answer import Answers
 
@@ -13,6 +15,13 @@ SPLICES = st.lists(
     st.builds(Splice, st.integers(0, 2**31), st.integers(0, 2**31), st.text(max_size=30)),
     max_size=3,
 ).map(tuple)
+
+
+UNITS = st.just("") | st.integers(0, 2**64 - 1).map("{:016x}".format)
+ASSIGNMENTS = st.builds(
+    Assignment, NAMES, st.integers(1, 9), NAMES, st.sampled_from([1.0, 0.25]), UNITS, NAMES
+)
+EFFECTS = st.lists(ASSIGNMENTS | st.builds(TakeTurn, NAMES), max_size=12).map(tuple)
 
 
 @st.composite
@@ -27,7 +36,7 @@ def decisions(draw):
     return Decision(
         id=draw(st.integers(0, 16**28 - 1).map("{:028x}".format)),
         route=draw(NAMES),
-        plan=Plan(attempts, draw(st.sampled_from([1.0, 0.2, 1 / 3])), draw(NAMES)),
+        plan=Plan(attempts, draw(st.sampled_from([1.0, 0.2, 1 / 3])), draw(NAMES), draw(EFFECTS)),
         splices=tuple(draw(SPLICES) for _ in attempts),
         config_version=draw(st.integers(0, 3)),
         model=None,
@@ -51,6 +60,8 @@ def test_an_answer_says_what_was_decided_whatever_was_kept_before(decision, micr
     assert (facts["route"], facts["strategy"]) == (decision.route, decision.plan.strategy)
     assert facts.get("warnings", "") == ",".join(decision.warnings)
     assert ("usage" in facts) == decision.hide_usage
+    assigned = [one for one in decision.plan.effects if isinstance(one, Assignment)][:8]
+    assert json.loads(facts.get("assignments", "[]")) == [list(one) for one in assigned]
     assert spaces["pointsman.patch"]["attempts"] == [
         [part for splice in attempt for part in splice] for attempt in decision.splices
     ]
@@ -72,3 +83,14 @@ def test_what_is_kept_is_bounded():
         answers.decided(Decision("0" * 28, "r", plan, splices, 1, None), "chat", 1)
 
     assert len(answers._patches) <= 4096
+
+
+def test_a_unit_is_not_part_of_what_is_kept():
+    answers = Answers()
+    attempts = (Attempt(Backend(name="a", model="m", provider="p"), {}),)
+    for number in range(3):
+        effects = (Assignment("e", 1, "a", 0.5, f"{number:016x}"),)
+        plan = Plan(attempts, 0.5, "experiment", effects)
+        answers.decided(Decision("0" * 28, "r", plan, ((),), 1, None), "chat", 1)
+
+    assert len(answers._facts) == 1
