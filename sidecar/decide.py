@@ -42,8 +42,8 @@ def decide(
 ) -> Decision:
     """Decide where ``request`` goes. ``now``: Unix time in seconds.
 
-    Raises RequestError (InvalidRouter, RouterForbidden, ModelNotFound, NoCandidate), and Pending
-    when a guard has to be asked first.
+    Raises RequestError (InvalidRouter, ScriptError, RouterForbidden, ModelNotFound,
+    NoCandidate), and Pending when a guard has to be asked first.
     """
     return decide_in(snapshot, Context(request, stats, entropy, now, memory, None, []))
 
@@ -149,6 +149,7 @@ def _inline(snapshot: Snapshot, document: object) -> _Choice:
             catalog=snapshot.catalog,
             compilers=_COMPILERS._replace(guard=guard_finder(snapshot.guards)),
             strict=False,
+            scripts=snapshot.policy.inline_scripts,
         )
     except ConfigError as error:
         fault = error.faults[0]

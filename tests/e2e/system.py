@@ -55,7 +55,8 @@ class System:
         self.local.start_sidecar()
         self.local.start_envoy()
         if with_redis:
-            self.until(lambda: self.chat().status_code == 200, "the first answer")
+            decided = "x-pointsman-decision"
+            self.until(lambda: decided in self.chat().headers, "the first decided answer")
         return self
 
     def stop(self):

@@ -247,3 +247,21 @@ def test_a_body_over_the_limit_is_refused_as_openai_would(strict):
     strict.until(
         lambda: strict.metric("pointsman_errors_total", code="body_too_large") >= 1, "count"
     )
+
+
+def test_scripts_in_requests_are_switched_off_unless_allowed(system):
+    router = {"type": "script", "script": "const route = () => 'large';"}
+
+    status, code, param = error_of(system.chat(router=router))
+
+    assert (status, code, param) == (403, "router_forbidden", "router")
+
+
+def test_a_script_that_does_not_compile_is_a_fault_of_the_request(own_system):
+    system = own_system(inline_scripts="allow").start()
+    router = {"type": "fallback", "targets": [{"router": {"type": "script", "script": "const ="}}]}
+
+    status, code, param = error_of(system.chat(router=router))
+
+    assert (status, code) == (400, "script_error")
+    assert param == "router.targets[0].router.script"
