@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from sidecar.choose import plan
-from sidecar.choose.conditional import MAX_ROUTES
+from sidecar.choose.conditional.router import MAX_ROUTES
 from sidecar.model import Count, Pending, Recall, Trail
 from tests.unit.choose.market import Market, asked
 from tests.unit.choose.world import build, faults, shown

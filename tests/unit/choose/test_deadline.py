@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from sidecar.choose.deadline import MOST_STUCK, Late, stuck, within
+from sidecar.choose.script.deadline import MOST_STUCK, Late, stuck, within
 
 
 def all_released():

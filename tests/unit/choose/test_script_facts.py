@@ -7,7 +7,7 @@ import pytest
 
 from sidecar import match
 from sidecar.choose import build_router, plan
-from sidecar.choose.script import MAX_BODY
+from sidecar.choose.script.router import MAX_BODY
 from sidecar.model import Backend, Calendar, Compilers, Price, PricePeriod
 from tests.unit.choose.scripts import cloud, scripted, told
 from tests.unit.choose.world import Shop, build, context, shown

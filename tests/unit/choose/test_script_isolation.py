@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar.choose.sandbox import Inputs, compile_script
+from sidecar.choose.script.sandbox import Inputs, compile_script
 
 WELL_KNOWN = [
     "globalThis", "Object", "Object.prototype", "[].__proto__", "''.__proto__",

@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar.choose.sandbox import Inputs, compile_script
+from sidecar.choose.script.sandbox import Inputs, compile_script
 from sidecar.errors import ScriptError
 from tests.unit.choose.test_deadline import all_released
 

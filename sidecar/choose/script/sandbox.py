@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import quickjs  # type: ignore[import-untyped]
 
-from sidecar.choose.deadline import Late, within
-from sidecar.choose.realm import REALM
+from sidecar.choose.script.deadline import Late, within
+from sidecar.choose.script.realm import REALM
 from sidecar.errors import ScriptError
 
 MAX_SOURCE = 65_536

@@ -10,8 +10,8 @@ import msgspec
 
 from sidecar.choose.definition import Arm, Definition, Site
 from sidecar.choose.fallback import AsListed
-from sidecar.choose.sandbox import Inputs, Script, compile_script
-from sidecar.choose.script_facts import Facts, Seat, seat
+from sidecar.choose.script.facts import Facts, Seat, seat
+from sidecar.choose.script.sandbox import Inputs, Script, compile_script
 from sidecar.errors import ConfigError, RouterForbidden, ScriptError
 from sidecar.model import (
     CONTROL_FIELDS,

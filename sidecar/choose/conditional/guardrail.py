@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from sidecar.choose.checks import CheckFailed, Result
+from sidecar.choose.conditional.checks import CheckFailed, Result
 from sidecar.choose.definition import Site
 from sidecar.choose.fields import part
 from sidecar.errors import ConfigError

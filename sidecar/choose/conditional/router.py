@@ -5,13 +5,13 @@ from typing import Any, ClassVar, NamedTuple
 
 import msgspec
 
-from sidecar.choose.any_target import any_target
-from sidecar.choose.checks import Check, CheckFailed, Subjects, Visit
+from sidecar.choose.conditional.any_target import any_target
+from sidecar.choose.conditional.checks import Check, CheckFailed, Subjects, Visit
+from sidecar.choose.conditional.guardrail import guardrail
+from sidecar.choose.conditional.rate_limiter import rate_limiter
 from sidecar.choose.definition import Arm, Definition, Inner, Site
 from sidecar.choose.fallback import Fallback
 from sidecar.choose.fields import kind, part, quoted
-from sidecar.choose.guardrail import guardrail
-from sidecar.choose.rate_limiter import rate_limiter
 from sidecar.errors import ConfigError
 from sidecar.model import (
     Candidate,

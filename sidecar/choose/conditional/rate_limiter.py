@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
-from sidecar.choose.checks import CheckFailed, Result
+from sidecar.choose.conditional.checks import CheckFailed, Result
 from sidecar.choose.definition import Site
 from sidecar.choose.fields import part
 from sidecar.choose.pricing import rate_at, tokens_in, tokens_out
