@@ -11,7 +11,7 @@ import msgspec
 from sidecar.choose.definition import Arm, Definition, Site, label
 from sidecar.choose.rendezvous import Rendezvous, key_text
 from sidecar.choose.weights import check_weights, weighed
-from sidecar.model import Accessor, Candidate, Context, Leaf, Ranking, Router, Strategy
+from sidecar.model import Accessor, Candidate, Context, Leaf, Ranking, Router, Strategy, Trail
 
 
 class Shares(msgspec.Struct, frozen=True):
@@ -49,7 +49,10 @@ class Shares(msgspec.Struct, frozen=True):
 
         When the drawn arm is out, its share goes to the heaviest that is left.
         """
-        place = self._draw(context)
+        key = None if self.key is None else key_text(self.key(context))
+        place = self._draw(key, context)
+        if context.trail is not None:
+            self._note(key, candidates, context.trail)
         position = self.position
         order = sorted(candidates, key=lambda candidate: position[candidate.place])
         heaviest = order[0].place
@@ -62,13 +65,18 @@ class Shares(msgspec.Struct, frozen=True):
             share += self._absent(order)
         return Ranking(order, min(share / self.bounds[-1], 1.0))
 
-    def _draw(self, context: Context) -> int:
-        if self.key is not None and self.rendezvous is not None:
-            key = key_text(self.key(context))
-            if key is not None:
-                return self.rendezvous.find(key)
+    def _draw(self, key: str | None, context: Context) -> int:
+        if key is not None and self.rendezvous is not None:
+            return self.rendezvous.find(key)
         drawn = context.entropy.uniform() * self.bounds[-1]
         return bisect_right(self.bounds, drawn, 0, self.last)
+
+    def _note(self, key: str | None, candidates: Sequence[Candidate], trail: Trail) -> None:
+        if self.key is not None:
+            trail.note("key", key)
+        for candidate in candidates:
+            weight = self.weights[candidate.place]
+            trail.score(candidate, weight / self.bounds[-1], weight=weight)
 
     def _absent(self, order: Sequence[Candidate]) -> float:
         present = {candidate.place for candidate in order}

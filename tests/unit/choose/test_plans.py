@@ -8,7 +8,7 @@ import yaml
 
 from sidecar.choose import STRATEGIES, only, plan
 from sidecar.choose.fallback import AsListed
-from sidecar.model import MAX_ATTEMPTS, Backend, Leaf, Ranking, Router
+from sidecar.model import MAX_ATTEMPTS, Backend, Leaf, Ranking, Router, Trail
 from tests.unit.choose.world import BACKENDS, Shop, build, context, shown
 
 TABLES = Path(__file__).parents[2] / "cases"
@@ -115,3 +115,20 @@ def test_every_type_says_its_names():
         "schedule": "schedule",
         "script": "script",
     }
+
+
+def test_a_percentage_says_whose_draw_it_was_and_what_the_shares_are():
+    document = {
+        "type": "percentage",
+        "targets": ["mini", "deep"],
+        "targets_percentages": [3, 1],
+        "key": "user.id",
+    }
+    trail = Trail()
+    asked = context(headers={"x-user-id": "alice"})._replace(trail=trail)
+
+    plan(build(document), asked)
+
+    (note,) = trail.routers
+    assert note.notes == {"key": "alice"}
+    assert [(one.target, one.score) for one in note.candidates] == [("mini", 0.75), ("deep", 0.25)]
