@@ -57,6 +57,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_format: Literal["auto", "console", "json"] = "auto"
     node: str = msgspec.field(default_factory=socket.gethostname)
     record_decisions: int = 1000
+    decision_log: int = 100_000
+    decision_log_hours: float = 72.0
+    feedback_hours: float = 24.0
+    feedback_decisions: int = 1_000_000
+    feedback_per_second: float = 100.0
     explain_from: str = ""
     explain_api: Literal["loopback", "allow"] = "loopback"
 
@@ -76,6 +81,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _check_range("workers", settings.workers, 1, 1024)
         _check_range("max_body_bytes", settings.max_body_bytes, 1024, 2**31 - 1)
         _check_range("record_decisions", settings.record_decisions, 0, 100_000)
+        _check_range("decision_log", settings.decision_log, 0, 100_000_000)
+        _check_range("decision_log_hours", settings.decision_log_hours, 0.01, 8760)
+        _check_range("feedback_hours", settings.feedback_hours, 0.01, 8760)
+        _check_range("feedback_decisions", settings.feedback_decisions, 0, 100_000_000)
+        _check_range("feedback_per_second", settings.feedback_per_second, 0.1, 1_000_000)
         settings.explain_askers()
         return settings
 
@@ -170,6 +180,6 @@ def _explain(message: str, cls: type) -> str:
     return f"{PREFIX}{name.upper()}: {what}" + (f"; legal: {', '.join(choices)}" if choices else "")
 
 
-def _check_range(name: str, value: int, low: int, high: int) -> None:
+def _check_range(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
         raise SettingsError(f"{PREFIX}{name.upper()}={value} must be between {low} and {high}")

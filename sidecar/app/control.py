@@ -3,8 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from typing import Any
 import grpc
 import setproctitle
 import structlog
-import uvicorn
 import uvloop
 from fastapi import APIRouter
 
@@ -23,6 +21,8 @@ from sidecar.app import logs
 from sidecar.app.channel import Bulletin
 from sidecar.app.envoy import envoy_settings, write_bootstrap
 from sidecar.app.explaining import ask_workers
+from sidecar.app.http import Server, server
+from sidecar.app.outcomes import Outcomes
 from sidecar.app.ports import check_ports
 from sidecar.app.rules import open_feed
 from sidecar.app.workers import Workers
@@ -75,6 +75,7 @@ class Control:
             node=settings.node,
             in_flight=self._in_flight,
         )
+        self._outcomes = Outcomes(settings, self._metrics, lambda: self._cache.current)
         self._totals: Totals = {}
         self._refused: str | None = None
         self._refusals = 0
@@ -97,6 +98,8 @@ class Control:
                 ("publisher", self._publisher.run()),
                 ("statistics", self._shared.run(self._take_totals)),
                 ("envoy", self._watch_envoy()),
+                ("outcomes", self._outcomes.run()),
+                ("feedback", self._outcomes.clients_server().serve()),
                 ("admin", admin.serve()),
             )
         ]
@@ -107,6 +110,7 @@ class Control:
         await self._workers.stop()
         admin.should_exit = True
         await log_server.stop(grace=0.5)
+        await self._outcomes.close()
         for task in tasks[:-1]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -166,7 +170,7 @@ class Control:
         socket = Path(self._settings.run_folder()) / "control.sock"
         socket.unlink(missing_ok=True)
         server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
-        sink = Recorder(self._metrics, self._windows)
+        sink = Recorder(self._metrics, self._windows, listeners=[self._outcomes.outcome])
         server.add_generic_rpc_handlers((access_log_handlers(sink),))
         server.add_insecure_port(f"unix:{socket}")
         await server.start()
@@ -208,17 +212,10 @@ class Control:
 
     # ── HTTP ───────────────────────────────────────────────────────────────
 
-    def _admin_server(self) -> uvicorn.Server:
-        address = self._settings.admin
-        config = uvicorn.Config(
-            admin_app(self._metrics.render, self._readiness, self._explain_router()),
-            host=address.host,
-            port=address.port,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-        )
-        return _Server(config)
+    def _admin_server(self) -> Server:
+        routers = (self._explain_router(), self._outcomes.router())
+        app = admin_app(self._metrics.render, self._readiness, *routers)
+        return server(app, self._settings.admin)
 
     def _explain_router(self) -> APIRouter:
         return explain_router(
@@ -241,12 +238,3 @@ class Control:
             "workers": {str(place): pid for place, pid in self._workers.pids.items()},
         }
         return self._cache.current is not None, report
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: control decides when it ends."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals alone."""
-        yield

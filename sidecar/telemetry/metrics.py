@@ -13,6 +13,7 @@ from sidecar.choose import STRATEGIES
 from sidecar.decide import DEFAULT, INLINE, NAMED, STORED
 from sidecar.errors import RequestError
 from sidecar.model import Backend, Snapshot
+from sidecar.telemetry.feedback import kinds
 from sidecar.telemetry.gauges import GaugeCollector, Gauges
 from sidecar.telemetry.gen_ai import GenAi
 from sidecar.telemetry.labels import (
@@ -34,6 +35,7 @@ CLIENT_GONE = "client_gone"
 """Codes of pointsman_errors_total, besides those of rejections and of decisions' warnings."""
 
 _RESULTS = ("ok", "error", "rejected", "fail_open")
+_WRITTEN = ("kept", "lost")
 _USUAL_CODES = ("200", "429", "500", "503", "connect_failure", "reset", "timeout")
 _PREPARED = 2000
 """Counters that are made at 0 for each metric; the others appear when they count."""
@@ -51,6 +53,12 @@ _HELP = {
     "pointsman_fallbacks": "Steps from a backend that failed to the next one of the plan.",
     "pointsman_cost_usd": "US dollars: counted tokens times the backend's price when the request "
     "began, cached input at its own price.",
+    "pointsman_feedback": "Feedback that was taken, repeated feedback included. backend: the one "
+    "that answered the request; metric: other when no experiment has it.",
+    "pointsman_experiment_outcomes": "Outcomes of requests in experiments, one per arm. kept: in "
+    "the sums in Redis; lost: could not be written, or were in memory when control died.",
+    "pointsman_decision_log": "Entries of the log of decisions. kept: in the stream in Redis; "
+    "lost: could not be written.",
     "pointsman_errors": "Rejections and warnings by code. tokens_unknown and tokens_partial: "
     "answers whose tokens, and cost, are missing or incomplete.",
 }
@@ -86,6 +94,10 @@ class Metrics:
         )
         self._cost = self._counter("cost_usd", backend=backend)
         self._errors = self._counter("errors", code=Names(learn=True))
+        self._feedback_metrics = Names()
+        self._feedback = self._counter("feedback", backend=backend, metric=self._feedback_metrics)
+        self._experiment_outcomes = self._counter("experiment_outcomes", result=Names(*_WRITTEN))
+        self._decision_log = self._counter("decision_log", result=Names(*_WRITTEN))
         self._gen_ai = GenAi(self.registry)
         build = Info("pointsman_build", "Version of the sidecar.", registry=self.registry)
         build.info({"version": version})
@@ -103,6 +115,7 @@ class Metrics:
         self._refresh(self._backends, snapshot.backends)
         self._refresh(self._routes, reached)
         self._refresh(self._strategies, trails)
+        self._refresh(self._feedback_metrics, _feedback_metrics(snapshot))
         self._gen_ai.use(snapshot.backends)
         self._prepare(reached)
 
@@ -138,6 +151,18 @@ class Metrics:
         """Count an error or a warning that no access log entry tells of."""
         self._errors.of(code).inc()
 
+    def feedback(self, backend: str, metric: str) -> None:
+        """Count feedback that was taken."""
+        self._feedback.of(backend, metric).inc()
+
+    def experiment_outcomes(self, result: str, count: int) -> None:
+        """Count outcomes in experiments that were ``kept`` or ``lost``."""
+        self._experiment_outcomes.of(result).inc(count)
+
+    def decision_log(self, result: str, count: int) -> None:
+        """Count entries of the log of decisions that were ``kept`` or ``lost``."""
+        self._decision_log.of(result).inc(count)
+
     def render(self, accept: str = "") -> tuple[bytes, str]:
         """Return text and content type for an ``Accept`` header: OpenMetrics if it asks so."""
         try:
@@ -166,6 +191,8 @@ class Metrics:
         self._errors.prepare((code,) for code in _KNOWN_CODES)
         attempts = ((name, code) for code in _USUAL_CODES for name in self._configured)
         self._attempts.prepare(islice(attempts, _PREPARED))
+        self._experiment_outcomes.prepare((result,) for result in _WRITTEN)
+        self._decision_log.prepare((result,) for result in _WRITTEN)
         self._cost.prepare((name,) for name in islice(self._configured, _PREPARED))
         self._decisions.prepare(islice(_possible_decisions(reached), _PREPARED))
         self._fallbacks.prepare(islice(_possible_hops(reached), _PREPARED))
@@ -175,6 +202,11 @@ _KNOWN_CODES = (
     *(kind.code for kind in RequestError.__subclasses__()),
     *("unknown_model", CLIENT_GONE, PARTIAL, UNCOUNTED, BROKEN),
 )
+
+
+def _feedback_metrics(snapshot: Snapshot) -> Iterator[str]:
+    for experiment in snapshot.experiments.values():
+        yield from kinds(experiment)
 
 
 def _possible_decisions(reached: Mapping[str, Reach]) -> Iterator[tuple[str, ...]]:

@@ -124,7 +124,7 @@ def read_request(entry: HTTPAccessLogEntry) -> Outcome:
     spaces = common.metadata.filter_metadata
     decision = _fields(spaces, "pointsman.decision")
     details, status = entry.response.response_code_details, entry.response.response_code.value
-    backend = common.upstream_cluster.removesuffix(LIMITED)
+    backend = _backend(common)
     failure, client_gone = _flags(common.response_flags)
     error_code = _error_code(details)
     undecided = common.route_name != DECIDED
@@ -164,12 +164,19 @@ def read_request(entry: HTTPAccessLogEntry) -> Outcome:
 def read_attempt(entry: HTTPAccessLogEntry) -> FailedAttempt | None:
     """Read an entry of the log `attempts`; ``None`` when it shows no failure of a backend."""
     common = entry.common_properties
-    backend = common.upstream_cluster.removesuffix(LIMITED)
+    backend = _backend(common)
     status = entry.response.response_code.value
     failure, client_gone = _flags(common.response_flags)
     if not backend or (failure is None and (client_gone or 0 < status < 400)):
         return None
     return _failed(backend, status, failure, undecided=common.route_name != DECIDED)
+
+
+def is_blamed(outcome: Outcome) -> bool:
+    """Whether the client got an error that a backend is at fault for, not the request."""
+    if outcome.failure is not None:
+        return True
+    return outcome.status >= 500 or outcome.status in _BLAMED_STATUS
 
 
 def cost_usd(tokens: Usage, price: Price) -> float:
@@ -183,6 +190,12 @@ def cost_usd(tokens: Usage, price: Price) -> float:
         + cached * per_cached
         + (tokens.output or 0) * price.per_output_token
     )
+
+
+def _backend(common: AccessLogCommon) -> str:
+    """Return the backend that was asked last; clusters of the sidecar's own are none."""
+    name: str = common.upstream_cluster.removesuffix(LIMITED)
+    return "" if "~" in name else name
 
 
 def _failed(backend: str, status: int, failure: str | None, *, undecided: bool) -> FailedAttempt:

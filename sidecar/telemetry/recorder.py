@@ -1,7 +1,7 @@
 """Where access logs end: each outcome goes to the metrics and to the windows."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sidecar.telemetry.metrics import BROKEN, Metrics
 from sidecar.telemetry.outcome import FailedAttempt, Outcome
@@ -9,11 +9,19 @@ from sidecar.telemetry.windows import Windows
 
 
 class Recorder:
-    """A `Sink`. ``clock`` must be that of whoever asks ``windows`` for totals."""
+    """A `Sink`. ``clock`` must be that of whoever asks ``windows`` for totals.
+
+    ``listeners`` are told of each outcome as well; they must be quick, and must not raise.
+    """
 
     def __init__(
-        self, metrics: Metrics, windows: Windows, clock: Callable[[], float] = time.monotonic
+        self,
+        metrics: Metrics,
+        windows: Windows,
+        clock: Callable[[], float] = time.monotonic,
+        listeners: Sequence[Callable[[Outcome], None]] = (),
     ) -> None:
+        self._listeners = listeners
         self._metrics = metrics
         self._windows = windows
         self._clock = clock
@@ -22,6 +30,8 @@ class Recorder:
         """Record what came of one request."""
         self._metrics.outcome(outcome)
         self._windows.add(outcome, self._clock())
+        for listen in self._listeners:
+            listen(outcome)
 
     def attempt(self, attempt: FailedAttempt) -> None:
         """Record one failed attempt."""

@@ -8,6 +8,8 @@ from sidecar.xds.resources import (
     ACCESS_LOG,
     CLUSTERS_FILE,
     EXT_PROC,
+    FEEDBACK,
+    FEEDBACK_SOCKET,
     RESOURCES_FOLDER,
     EnvoySettings,
     extension,
@@ -35,7 +37,7 @@ def bootstrap(settings: EnvoySettings) -> dict[str, Any]:
         "bootstrap_extensions": [internal_listeners],
         "static_resources": {
             "listeners": [front_listener(settings), limits_listener(settings)],
-            "clusters": [_workers(settings), _control(settings)],
+            "clusters": [_workers(settings), _control(settings), _feedback(settings)],
         },
     }
 
@@ -62,6 +64,17 @@ def _workers(settings: EnvoySettings) -> dict[str, Any]:
 
 def _control(settings: EnvoySettings) -> dict[str, Any]:
     return _sidecar_cluster(ACCESS_LOG, [f"{settings.run_dir}/control.sock"])
+
+
+def _feedback(settings: EnvoySettings) -> dict[str, Any]:
+    socket = f"{settings.run_dir}/{FEEDBACK_SOCKET}"
+    return _sidecar_cluster(FEEDBACK, [socket]) | {
+        "typed_extension_protocol_options": http_options(
+            # Shorter than the server keeps idle connections: see `backend_cluster`.
+            common_http_protocol_options={"idle_timeout": "4s"},
+            explicit_http_config={"http_protocol_options": {}},
+        )
+    }
 
 
 def _sidecar_cluster(name: str, sockets: list[str]) -> dict[str, Any]:

@@ -14,6 +14,9 @@ EXT_PROC = "pointsman~ext_proc"
 ACCESS_LOG = "pointsman~log"
 """Cluster of the control process."""
 
+FEEDBACK = "pointsman~feedback"
+"""Cluster of the control process's application for clients."""
+
 LIMITS = "pointsman~limits"
 """Internal listener that gives one attempt a time limit of its own."""
 
@@ -31,6 +34,11 @@ RESOURCES_FOLDER = "resources"
 SECRETS_FOLDER = "secrets"
 """Below the run directory. Envoy wakes for every write in a folder that it watches, its own log
 included, so nothing else is written there."""
+
+FEEDBACK_PATH = "/v1/feedback"
+FEEDBACK_SOCKET = "feedback.sock"
+CLIENT_HEADER = "x-pointsman-client"
+"""Tells that application a client's address."""
 
 CLUSTERS_FILE = "clusters.json"
 ROUTES_FILE = "routes.json"

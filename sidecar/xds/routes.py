@@ -11,8 +11,11 @@ from sidecar.xds.clusters import usable
 from sidecar.xds.decompress import no_gunzip
 from sidecar.xds.local_reply import error_body
 from sidecar.xds.resources import (
+    CLIENT_HEADER,
     DECIDED,
     EXT_PROC,
+    FEEDBACK,
+    FEEDBACK_PATH,
     ROUTES,
     UNDECIDED,
     EnvoySettings,
@@ -51,7 +54,8 @@ def routes(
     models = _models_body(snapshot)
     listed = _answered("models", {"path": "/v1/models", "headers": [_GET]}, 200, models)
     forwarded = _forwarded_routes(default_chain(snapshot, unready))
-    return _configuration(settings, [listed, *_refused_routes(), *forwarded]) | {
+    own = [listed, _feedback(), *_refused_routes()]
+    return _configuration(settings, [*own, *forwarded]) | {
         "max_direct_response_body_size_bytes": max(4096, len(models.encode()))
     }
 
@@ -136,18 +140,32 @@ def _decided(path: str, operation: str, action: dict[str, Any]) -> dict[str, Any
 
 def _undecided(action: dict[str, Any]) -> dict[str, Any]:
     """Return the route for everything else: not asked about, not held back, not unpacked."""
-    no_decision = typed("envoy.extensions.filters.http.ext_proc.v3.ExtProcPerRoute", disabled=True)
-    no_buffer = typed("envoy.extensions.filters.http.buffer.v3.BufferPerRoute", disabled=True)
     return {
         "name": UNDECIDED,
         "match": {"prefix": "/"},
         "route": action,
-        "typed_per_filter_config": {
-            EXT_PROC: no_decision,
-            "envoy.filters.http.buffer": no_buffer,
-            **no_gunzip(),
-        },
+        "typed_per_filter_config": _untouched(),
     }
+
+
+def _feedback() -> dict[str, Any]:
+    """Return the route to what clients may say about answers, and to nothing else of control's."""
+    address = {"key": CLIENT_HEADER, "value": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"}
+    return {
+        "name": "feedback",
+        "match": {"path": FEEDBACK_PATH, "headers": [_POST]},
+        "route": {"cluster": FEEDBACK, "timeout": "15s"},
+        "request_headers_to_add": [
+            {"header": address, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+        ],
+        "typed_per_filter_config": _untouched(),
+    }
+
+
+def _untouched() -> dict[str, Any]:
+    no_decision = typed("envoy.extensions.filters.http.ext_proc.v3.ExtProcPerRoute", disabled=True)
+    no_buffer = typed("envoy.extensions.filters.http.buffer.v3.BufferPerRoute", disabled=True)
+    return {EXT_PROC: no_decision, "envoy.filters.http.buffer": no_buffer, **no_gunzip()}
 
 
 def _action(chain: Sequence[Backend], retriable: Sequence[int]) -> dict[str, Any]:

@@ -270,7 +270,7 @@ def test_own_names_cannot_meet_a_backends_name():
 
 
 def test_there_is_one_socket_for_each_worker():
-    (workers, _) = bootstrap(SETTINGS)["static_resources"]["clusters"]
+    workers, *_ = bootstrap(SETTINGS)["static_resources"]["clusters"]
     (endpoints,) = workers["load_assignment"]["endpoints"]
     paths = [e["endpoint"]["address"]["pipe"]["path"] for e in endpoints["lb_endpoints"]]
 
