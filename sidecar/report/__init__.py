@@ -1,0 +1,29 @@
+"""Reports of experiments: pure functions from an experiment and its sums to what they say."""
+
+from sidecar.report.build import build
+from sidecar.report.figures import Learned, Stretch, effect_of, series, split, sums, verdicts
+from sidecar.report.report import (
+    ArmReport,
+    Between,
+    Figure,
+    MetricReport,
+    Report,
+    RolloutReport,
+)
+
+__all__ = [
+    "ArmReport",
+    "Between",
+    "Figure",
+    "Learned",
+    "MetricReport",
+    "Report",
+    "RolloutReport",
+    "Stretch",
+    "build",
+    "effect_of",
+    "series",
+    "split",
+    "sums",
+    "verdicts",
+]
