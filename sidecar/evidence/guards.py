@@ -72,14 +72,20 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def judge(
-    guard: Guard, control: Arm, candidate: Arm, alpha: float, *, tight_at: float = TIGHT_AT
+    guard: Guard,
+    control: Arm,
+    candidate: Arm,
+    alpha: float,
+    *,
+    tight_at: float = TIGHT_AT,
+    level: float | None = None,
 ) -> Verdict:
     """Return "harm" when the whole interval is beyond the limit, "safe" when it is all within.
 
-    The level of a quantile is read from the metric's name (`level_of`). Raises ValueError for
-    arms that do not compare.
+    The level of a quantile is read from the metric's name (`level_of`) unless it is given. Raises
+    ValueError for arms that do not compare.
     """
-    limit, level = guard.limit, level_of(guard.metric)
+    limit, level = guard.limit, level or level_of(guard.metric)
     between = difference if limit.measure == "difference" else ratio
     found = between(control, candidate, alpha, level=level, tight_at=tight_at)
     state = _state(limit, found)
