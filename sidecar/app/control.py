@@ -128,6 +128,7 @@ class Control:
 
     def _use(self, snapshot: Snapshot) -> None:
         self._metrics.use(snapshot)
+        self._outcomes.use(snapshot)
         self._windows.keep(snapshot.backends)
         self._new_rules.set()
 

@@ -12,7 +12,7 @@ from sidecar.app.http import Server, server
 from sidecar.config.redis_client import connect
 from sidecar.model import Experiment, Snapshot
 from sidecar.settings import Settings
-from sidecar.telemetry.arm_sums import ArmSums, measure
+from sidecar.telemetry.arm_sums import ArmSums, Pairs, measure, pairs_of
 from sidecar.telemetry.decision_index import ASSIGNED, OTHERS, DecisionIndex
 from sidecar.telemetry.decision_log import DecisionLog
 from sidecar.telemetry.feedback import Accepted, Feedback
@@ -43,6 +43,7 @@ class Outcomes:
         self._metrics = metrics
         self._snapshot = snapshot
         self._run_dir = settings.run_folder()
+        self._pairs: Pairs = {}
         self._tally = Tally(self._run_dir / _TALLY)
         self._sums = ArmSums(settings.prefix, self._count)
         self._index = DecisionIndex(settings.prefix, most, settings.feedback_hours)
@@ -57,6 +58,10 @@ class Outcomes:
         self._outbox = Outbox(redis, settings.node, sources)
         feedback = Feedback(redis, self._index, self._experiments, listeners=[self._on_feedback])
         self._desk = Desk(feedback, settings.feedback_per_second, self._keys)
+
+    def use(self, snapshot: Snapshot) -> None:
+        """Know the experiments of ``snapshot``."""
+        self._pairs = pairs_of(snapshot.experiments.values())
 
     async def run(self) -> None:
         """Write what came in, until cancelled."""
@@ -84,9 +89,10 @@ class Outcomes:
         if outcome.undecided or not outcome.decision_id:
             return
         snapshot = self._snapshot()
-        values = measure(outcome, snapshot and snapshot.backends.get(outcome.backend))
+        backend = snapshot.backends.get(outcome.backend) if snapshot else None
+        values = measure(outcome, backend)
         if outcome.assignments:
-            self._sums.add(outcome, values)
+            self._sums.add(outcome, values, self._pairs)
             self._tally.take(len(outcome.assignments))
         self._decisions.add(outcome, values)
         self._index.add(outcome)

@@ -5,6 +5,8 @@ What counts:
 - ``error_rate``: 1 when the client got an error or a broken answer that the route or a backend is
   to blame for (as in `windows`: no whole answer, 5xx, 401, 402, 403, 404, 408, 425, 429), else 0.
   A client that left before anything was known gives no value.
+  As served it is of all requests of the arm, and 1 as well when the first backend failed and a
+  fallback saved the request: a canary must not hide behind those who help it out.
 - ``latency_ms``, ``ttft_ms``, tokens, their speed and cost: only of answers that came whole (a
   stream's first token also when the client left later). Time that was spent on attempts which
   failed before counts as well: by assignment, a fallback is a part of what the arm does.
@@ -12,12 +14,13 @@ What counts:
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from sidecar.evidence.histogram import bucket
-from sidecar.model import Assignment, Backend
-from sidecar.telemetry.experiments import PARTS, hash_key
+from sidecar.model import Assignment, Backend, Experiment
+from sidecar.telemetry.experiments import BUILT_IN, PARTS, hash_key
 from sidecar.telemetry.outbox import Call, Stamp
 from sidecar.telemetry.outcome import Outcome, cost_usd, is_blamed
 
@@ -43,6 +46,8 @@ _WITH_HISTOGRAM = frozenset({"latency_ms", "ttft_ms"})
 _WITH_PARTS = frozenset({"error_rate", "latency_ms"})
 
 Fields = defaultdict[str, float]
+Pairs = Mapping[str, Sequence[tuple[str, str, str]]]
+"""Experiment → its metrics that are ratios of two built-in ones: (name, of, per)."""
 
 
 class Values(NamedTuple):
@@ -92,9 +97,12 @@ def _generating_s(outcome: Outcome) -> float:
 
 
 def part_of(unit: str) -> int | None:
-    """Return the part of `PARTS` that a unit's digest is in; ``None`` of one that was drawn."""
+    """Return the part of `PARTS` that a unit's digest is in; ``None`` of one that was drawn.
+
+    By its last digits: the first ones say in which arm the unit is.
+    """
     try:
-        return int(unit[:2], 16) % PARTS
+        return int(unit[-2:], 16) % PARTS
     except ValueError:
         return None
 
@@ -118,7 +126,7 @@ class ArmSums:
         self._outcomes: dict[tuple[str, int], int] = {}
         self._fields = 0
 
-    def add(self, outcome: Outcome, values: Values) -> None:
+    def add(self, outcome: Outcome, values: Values, pairs: Pairs = MappingProxyType({})) -> None:
         """Add one request to all arms that it was put into."""
         for assignment in outcome.assignments:
             key = (assignment.experiment, assignment.version)
@@ -130,6 +138,10 @@ class ArmSums:
                 continue
             before = len(sums)
             _add(sums, assignment, outcome, values)
+            for name, of, per in pairs.get(assignment.experiment, ()):
+                if of in values.metrics and per in values.metrics:
+                    for scope in _scopes(assignment.arm, outcome):
+                        _add_pair(sums, scope + name, values.metrics[of], values.metrics[per])
             self._fields += len(sums) - before
             self._outcomes[key] = self._outcomes.get(key, 0) + 1
 
@@ -153,23 +165,48 @@ class ArmSums:
         return Call(_ADD, (hash_key(self._prefix, *key),), arguments, done)
 
 
+def pairs_of(experiments: Iterable[Experiment]) -> Pairs:
+    """Return the ratios that can be added up per request; those of feedback cannot."""
+    return {
+        each.name: [
+            (metric.name, metric.of, metric.per)
+            for metric in each.metrics
+            if metric.kind == "ratio"
+            and metric.of in BUILT_IN
+            and metric.per is not None
+            and metric.per in BUILT_IN
+        ]
+        for each in experiments
+    }
+
+
 def _add(sums: Fields, assignment: Assignment, outcome: Outcome, values: Values) -> None:
     arm = assignment.arm
     sums[arm + "|assigned|n"] += 1
-    scopes = [arm + "|metric:"]
-    if _at_first(outcome):
-        scopes.append(arm + "|served:")
-        if outcome.answered:
-            sums[arm + "|served|n"] += 1
-    for scope in scopes:
+    if was_served(outcome):
+        sums[arm + "|served|n"] += 1
+    for scope in _scopes(arm, outcome):
         for name, value in values.metrics.items():
-            _add_value(sums, scope + name, value, name in _WITH_HISTOGRAM)
+            if name != "error_rate" or scope == arm + "|metric:":
+                _add_value(sums, scope + name, value, name in _WITH_HISTOGRAM)
         if values.speed is not None:
             _add_pair(sums, scope + "tokens_per_second", *values.speed)
+    if "error_rate" in values.metrics and outcome.plan:
+        _add_value(sums, arm + "|served:error_rate", _arm_failed(outcome, values), histogram=False)
     part = part_of(assignment.unit)
     for name in _WITH_PARTS if part is not None else ():
         if name in values.metrics:
             _add_value(sums, f"{arm}|part{part}:{name}", values.metrics[name], histogram=False)
+
+
+def _arm_failed(outcome: Outcome, values: Values) -> float:
+    """Return 1 when the first backend failed, also if another one saved the request, else 0."""
+    return 1.0 if outcome.attempts > 1 else values.metrics["error_rate"]
+
+
+def _scopes(arm: str, outcome: Outcome) -> Sequence[str]:
+    assigned = arm + "|metric:"
+    return (assigned, arm + "|served:") if _at_first(outcome) else (assigned,)
 
 
 def _add_value(sums: Fields, base: str, value: float, histogram: bool) -> None:

@@ -8,7 +8,7 @@ Decisions with arms have a pool of their own, so that traffic outside of experim
 them out.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -65,7 +65,7 @@ class Known(NamedTuple):
 class Reading(Protocol):
     """What is needed of redis.asyncio's clients to find a decision."""
 
-    async def hget(self, name: str, key: str, /) -> Any:
+    def hget(self, name: str, key: str, /) -> Awaitable[Any]:
         """Return one field of a hash."""
 
 
@@ -129,7 +129,7 @@ def _encode(outcome: Outcome) -> bytes:
 
 def _brief(assignment: Assignment) -> tuple[Any, ...]:
     brief = assignment._replace(
-        propensity=float(f"{assignment.propensity:.4g}"), unit=assignment.unit[:2]
+        propensity=float(f"{assignment.propensity:.4g}"), unit=assignment.unit[-2:]
     )
     return brief if brief.bucket else brief[:-1]
 

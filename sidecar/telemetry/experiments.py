@@ -10,6 +10,7 @@ what               of which requests
 ``served``         those that the arm's own first backend answered (component ``n``)
 ``metric:NAME``    all that were put into the arm and have the metric: by assignment
 ``served:NAME``    those whose last attempt was at the arm's own first backend: as served
+                   (`error_rate`: all, see `arm_sums`)
 ``part<k>:NAME``   like ``metric:NAME``, of the units in part k of `PARTS`: how alike they are
 =================  =============================================================================
 
@@ -17,7 +18,7 @@ Components are the fields of `evidence`'s sums: ``n``, ``total``, ``squares`` of
 Proportion), ``x y xx yy xy`` of Ratio, and ``b<index>`` of Histogram's buckets.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, Literal, Protocol, Self
 
 import msgspec
@@ -47,7 +48,7 @@ _RATIO = frozenset(Ratio.__struct_fields__) - _MOMENTS
 class Hashes(Protocol):
     """What is needed of redis.asyncio's clients to read."""
 
-    async def hgetall(self, name: str, /) -> Mapping[Any, Any]:
+    def hgetall(self, name: str, /) -> Awaitable[Mapping[Any, Any]]:
         """Return all fields of a hash."""
 
 

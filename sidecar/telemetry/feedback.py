@@ -8,7 +8,7 @@ takes the old value away and adds the new one, so that no crash leaves half of i
 import asyncio
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Annotated, Any, NamedTuple, Protocol
 
 import msgspec
@@ -94,7 +94,7 @@ class Accepted(NamedTuple):
 class Redis(Protocol):
     """What is needed of redis.asyncio's clients, single or cluster."""
 
-    async def hget(self, name: str, key: str, /) -> Any:
+    def hget(self, name: str, key: str, /) -> Awaitable[Any]:
         """Return one field of a hash."""
 
     def register_script(self, script: str, /) -> Any:
@@ -108,7 +108,8 @@ Kinds = Mapping[str, str]
 class Feedback:
     """Takes feedback, of any node's decisions.
 
-    ``experiments``: those of the live configuration. ``listeners`` are told what counts.
+    ``experiments``: those of the live configuration, and whatever else has arms and metrics.
+    ``listeners`` are told what counts.
     """
 
     def __init__(
@@ -142,7 +143,7 @@ class Feedback:
             known.backend,
             tuple(concerned),
             report.metric,
-            any(report.metric in kinds(each) for each in self._experiments().values()),
+            bool(concerned) or self._is_declared(report.metric),
             value,
             before,
         )
@@ -190,7 +191,9 @@ class Feedback:
     def _concerned(self, known: Known, metric: str, value: float) -> dict[Assignment, str]:
         """Return the assignments whose experiments have the metric, with its kind."""
         live = self._experiments()
-        running = {one: kinds(live[one.experiment]) for one in _those_in(known, live)}
+        running = {
+            one: kinds(live[one.experiment]) for one in known.assignments if one.experiment in live
+        }
         found = {one: names[metric] for one, names in running.items() if metric in names}
         if running and not found:
             names = sorted({name for each in running.values() for name in each})
@@ -205,6 +208,9 @@ class Feedback:
         for kind in found.values():
             _check_range(metric, kind, value)
         return found
+
+    def _is_declared(self, metric: str) -> bool:
+        return any(metric in kinds(each) for each in self._experiments().values())
 
     async def _count(
         self, report: Report, value: float, known: Known, concerned: Mapping[Assignment, str]
@@ -253,10 +259,6 @@ def kinds(experiment: Experiment) -> Kinds:
             if name is not None and name not in BUILT_IN:
                 found[name] = "mean" if metric.kind == "ratio" else metric.kind
     return found
-
-
-def _those_in(known: Known, live: Mapping[str, Experiment]) -> list[Assignment]:
-    return [one for one in known.assignments if one.experiment in live]
 
 
 def _bases(one: Assignment, metric: str, *, served: bool) -> list[str]:
