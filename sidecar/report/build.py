@@ -70,8 +70,12 @@ def build(
     alpha = experiment.rollout.alpha if experiment.rollout else ALPHA
     levels = _Levels(alpha, alpha / max(1, len(deciding) * len(others)))
     srm = split(learned)
+    directed = [each for each in metrics if _direction(each, deciding)]
     against = {
-        name: {each.name: _between(each, learned, control, name, levels) for each in metrics}
+        name: {
+            each.name: _between(each, learned, (control, name), levels.between, each in directed)
+            for each in metrics
+        }
         for name in others
     }
     return Report(
@@ -114,14 +118,19 @@ def _decides(metric: Metric, experiment: Experiment) -> bool:
 
 
 def _described(metric: Metric, deciding: Sequence[Metric]) -> MetricReport:
-    told = _DIRECTIONS.get(metric.name, metric.direction) is not None or metric in deciding
     return MetricReport(
         kind=metric.kind,
         unit=unit(metric),
-        direction=metric.direction if told else None,
+        direction=_direction(metric, deciding),
         feedback=metric.of not in BUILT_IN,
         decides=metric in deciding,
     )
+
+
+def _direction(metric: Metric, deciding: Sequence[Metric]) -> Direction | None:
+    """Return where it is better; `None` for what is neither, unless the experiment says so."""
+    neither = _DIRECTIONS.get(metric.name, metric.direction) is None
+    return None if neither and metric not in deciding else metric.direction
 
 
 def unit(metric: Metric) -> str:
@@ -194,16 +203,18 @@ def _as_figure(found: Interval, n: float, effect: float = 1.0) -> Figure:
 
 
 def _between(
-    metric: Metric, learned: Learned, control: str, candidate: str, levels: _Levels
+    metric: Metric, learned: Learned, arms: tuple[str, str], alpha: float, directed: bool
 ) -> Between:
-    ours, theirs = (series(metric, learned, arm) for arm in (control, candidate))
-    alpha, level = levels.between, metric.q
-    less = difference(ours, theirs, alpha, level=level)
-    by = ratio(ours, theirs, alpha, level=level)
-    n = sum(_count(metric, learned.arms, arm) for arm in (control, candidate))
-    verdict = _verdict(metric, less)
-    better = _probability_better(metric, ours, theirs)
-    return Between(_as_figure(less, n), _as_figure(by, n), verdict, better)
+    ours, theirs = (series(metric, learned, arm) for arm in arms)
+    less = difference(ours, theirs, alpha, level=metric.q)
+    by = ratio(ours, theirs, alpha, level=metric.q)
+    n = sum(_count(metric, learned.arms, arm) for arm in arms)
+    return Between(
+        _as_figure(less, n),
+        _as_figure(by, n),
+        _verdict(metric, less) if directed else "unclear",
+        _probability_better(metric, ours, theirs) if directed else None,
+    )
 
 
 def _count(metric: Metric, arms: Mapping[str, ArmStats], arm: str) -> float:
