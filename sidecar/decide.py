@@ -21,6 +21,7 @@ from sidecar.model import (
     Snapshot,
     Stats,
     guard_finder,
+    trial_finder,
 )
 
 INLINE, STORED, NAMED, DEFAULT = "(inline)", "(router)", "(model)", "(default)"
@@ -45,13 +46,13 @@ def decide(
     Raises RequestError (InvalidRouter, ScriptError, RouterForbidden, ModelNotFound,
     NoCandidate), and Pending when a guard has to be asked first.
     """
-    return decide_in(snapshot, Context(request, stats, entropy, now, memory, None, []))
+    return decide_in(snapshot, Context(request, stats, entropy, now, memory, None, [], []))
 
 
 def decide_in(snapshot: Snapshot, context: Context) -> Decision:
     """Decide as `decide` does; the context may have a trail, which then collects the reasons."""
     request, entropy = context.request, context.entropy
-    route, plan = _decided(snapshot, context)
+    route, plan = plan_in(snapshot, context)
     return Decision(
         id=decision_id(entropy.seed, context.now),
         route=route,
@@ -69,16 +70,26 @@ def decision_id(seed: int, now: float) -> str:
     return f"{round(now * 1000):012x}{seed:016x}"
 
 
-def _decided(snapshot: Snapshot, context: Context) -> tuple[str, Plan]:
-    """Return the first choice that has anything to try; those before it are passed over."""
+def plan_in(snapshot: Snapshot, context: Context) -> tuple[str, Plan]:
+    """Return the route that decides and its plan; those before it with nothing to try are passed.
+
+    Raises as `decide` does.
+    """
     for route, router in _choices(snapshot, context):
         plan = choose.plan(router, context)
         if plan is not None:
-            return route, plan
-        context.warn("no_candidate")
+            return route, _with_assigned(plan, context) if context.assigned else plan
+        if router.type not in choose.SELECTIVE or context.assigned:
+            context.warn("no_candidate")
         if context.trail is not None:
             context.trail.pass_over(route)
     raise NoCandidate(_nothing(snapshot, context.request), "model")
+
+
+def _with_assigned(plan: Plan, context: Context) -> Plan:
+    """Add the arms that the request is in although they had nothing to try."""
+    more = [one for one in context.assigned or () if one not in plan.effects]
+    return plan._replace(effects=(*plan.effects, *more))
 
 
 def _choices(snapshot: Snapshot, context: Context) -> Iterator[_Choice]:
@@ -147,7 +158,9 @@ def _inline(snapshot: Snapshot, document: object) -> _Choice:
             name="inline",
             path="router",
             catalog=snapshot.catalog,
-            compilers=_COMPILERS._replace(guard=guard_finder(snapshot.guards)),
+            compilers=_COMPILERS._replace(
+                guard=guard_finder(snapshot.guards), experiment=trial_finder(snapshot.trials)
+            ),
             strict=False,
             scripts=snapshot.policy.inline_scripts,
         )

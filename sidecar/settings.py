@@ -49,6 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     state_dir: Path | None = None
     inline_routers: Literal["allow", "deny"] = "allow"
     inline_scripts: Literal["allow", "deny"] = "deny"
+    variant_pins: Literal["allow", "deny"] = "deny"
     on_unknown_model: Literal["default", "reject"] = "default"
     max_body_bytes: int = 32 * 1024 * 1024
     tokens_file: Path | None = None

@@ -30,6 +30,7 @@ def policy_of(settings: Settings) -> Policy:
         inline_routers=settings.inline_routers == "allow",
         inline_scripts=settings.inline_scripts == "allow",
         unknown_model=settings.on_unknown_model,
+        variant_pins=settings.variant_pins == "allow",
     )
 
 

@@ -6,6 +6,6 @@ A new type is one file with a `Definition` and something that ranks, and one lin
 from sidecar.choose.fitness import unfit
 from sidecar.choose.planning import only, plan
 from sidecar.choose.routers import build_router
-from sidecar.choose.strategies import STRATEGIES
+from sidecar.choose.strategies import SELECTIVE, STRATEGIES
 
-__all__ = ["STRATEGIES", "build_router", "only", "plan", "unfit"]
+__all__ = ["SELECTIVE", "STRATEGIES", "build_router", "only", "plan", "unfit"]

@@ -3,13 +3,12 @@
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from hashlib import blake2b
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
 from sidecar.choose.definition import Site, label
-from sidecar.choose.rendezvous import Rendezvous, key_text
+from sidecar.choose.rendezvous import Rendezvous, key_text, short
 from sidecar.choose.seats import Seats
 from sidecar.choose.weights import Weighted
 from sidecar.model import Candidate, Context, Leaf, Ranking, Router
@@ -18,7 +17,6 @@ Subjects = str | Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_lengt
 Missing = Literal["random", "first", "fail"]
 KeyReader = Callable[[Context], str | None]
 
-_LONG = 128
 _NO_KEY = Ranking(())
 
 
@@ -47,7 +45,7 @@ class Keyed(Weighted, frozen=True, kw_only=True):
             return None
         if not several:
             (only,) = accessors
-            return lambda context: _short(key_text(only(context)))
+            return lambda context: short(key_text(only(context)))
         return lambda context: _together([key_text(read(context)) for read in accessors])
 
 
@@ -124,13 +122,6 @@ class Affinity(msgspec.Struct, frozen=True):
             context.trail.score(candidate, score, weight=self.weights[place])
 
 
-def _short(text: str | None) -> str | None:
-    """Return a long key's BLAKE2b instead of it: it will be hashed once for each target."""
-    if text is None or len(text) <= _LONG:
-        return text
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-
-
 def _together(texts: Sequence[str | None]) -> str | None:
     """Return one text for several; ``None`` if any is missing."""
-    return None if None in texts else _short(json.dumps(texts, separators=(",", ":")))
+    return None if None in texts else short(json.dumps(texts, separators=(",", ":")))

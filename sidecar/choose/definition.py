@@ -69,13 +69,15 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     ``names``: the values of `type`, the one that shows in trails first. ``spread``: a target of
     several backends is several candidates (each is ranked), not one whose backends follow each
     other. ``lazy``: the ranking does not look into the plans of nested routers, so that those
-    are only planned as far as they are needed. ``prefixes``: fields with numbered or lettered
-    names. `router` is accepted and ignored: LangDB's guide has a stray one.
+    are only planned as far as they are needed. ``selective``: it is in order that some requests
+    are left to whoever is next. ``prefixes``: fields with numbered or lettered names. `router` is
+    accepted and ignored: LangDB's guide has a stray one.
     """
 
     names: ClassVar[tuple[str, ...]]
     spread: ClassVar[bool] = False
     lazy: ClassVar[bool] = False
+    selective: ClassVar[bool] = False
     prefixes: ClassVar[tuple[str, ...]] = ()
 
     type: str

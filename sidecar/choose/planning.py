@@ -13,10 +13,12 @@ from sidecar.choose.fitness import unfit
 from sidecar.choose.strategies import STRATEGIES
 from sidecar.model import (
     MAX_ATTEMPTS,
+    Assignment,
     Attempt,
     Backend,
     Candidate,
     Context,
+    Effect,
     Leaf,
     Plan,
     Ranking,
@@ -120,6 +122,8 @@ def _plan(router: Prepared, context: Context, out: frozenset[str]) -> Plan | Non
     if trail is not None:
         trail.leave([(one.label, one.backend.name) for one in order], ranking.probability)
     if not order:
+        if ranking.effects and context.assigned is not None:
+            _keep_assigned(ranking.effects, context.assigned)
         return None
     first = order[0].plan
     inner, effects = first.strategy, first.effects + ranking.effects
@@ -129,6 +133,13 @@ def _plan(router: Prepared, context: Context, out: frozenset[str]) -> Plan | Non
         f"{router.type}/{inner}" if inner else router.type,
         effects if course is None else effects + course.effects(order[0]),
     )
+
+
+def _keep_assigned(effects: Iterable[Effect], assigned: list[Assignment]) -> None:
+    """Keep the arms that the request is in: those whom an arm fails are counted with it."""
+    for effect in effects:
+        if isinstance(effect, Assignment) and effect not in assigned:
+            assigned.append(effect)
 
 
 def _planned(

@@ -16,6 +16,8 @@ from typing import Any
 
 import msgspec
 
+_LONG = 128
+
 
 class Rendezvous(msgspec.Struct, frozen=True):
     """Arms with their weights, ready to be scored: place, weight, hash state."""
@@ -83,3 +85,10 @@ def key_text(value: Any) -> str | None:
     if isinstance(value, int | float) and abs(value) < 1e300:
         return str(value)
     return None
+
+
+def short(text: str | None) -> str | None:
+    """Return a long key's BLAKE2b instead of it: it may be hashed once for each target."""
+    if text is None or len(text) <= _LONG:
+        return text
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

@@ -74,7 +74,11 @@ def _named(name: str, site: Site) -> Prepared:
             _unknown("router", name, site, "")
         _count(site, 1)
         return _chain(site, *([leaf] if leaf else []))
-    router = prepare(stored)
+    return _taken(prepare(stored), site)
+
+
+def _taken(router: Prepared, site: Site) -> Prepared:
+    """Take a router that was built before, if it is not too much here."""
     _count(site, router.size)
     if site.depth - 1 + router.depth > MAX_ATTEMPTS:
         site.fault("", f"nested deeper than {MAX_ATTEMPTS}")
@@ -82,7 +86,11 @@ def _named(name: str, site: Site) -> Prepared:
 
 
 def _defined(site: Site) -> Prepared:
-    """Build a router object."""
+    """Build a router object; one without a type that names a model is a target of its own."""
+    document = site.document
+    if "model" in document and "type" not in document:
+        _count(site, 1)
+        return _chain(site, _target(Arm("", document), site))
     definition = read(site)
     return _chain(site) if definition is None else _built(definition, site)
 
@@ -111,7 +119,7 @@ def _target(arm: Arm, site: Site) -> Leaf | Router:
     document, where = arm.document, arm.where
     if isinstance(document, str):
         return _model(document, {}, site, where)
-    if isinstance(document, Inner):
+    if isinstance(document, Inner | Router):
         return _placed(document, site, where)
     if not isinstance(document, dict):
         site.fault(where, f"expected a name or an object with `model`, got {kind(document)}")
@@ -136,9 +144,12 @@ def _inner(
     return prepare(router, parameters)
 
 
-def _placed(inner: Inner, site: Site, where: str) -> Prepared:
-    """Build a router that stands in the place of a target."""
-    below = _below(site, where)._replace(name=inner.name, document=inner.document)
+def _placed(inner: Inner | Router, site: Site, where: str) -> Prepared:
+    """Build a router that stands in the place of a target, or take one that is built."""
+    below = _below(site, where)
+    if isinstance(inner, Router):
+        return _taken(prepare(inner), below)
+    below = below._replace(name=inner.name, document=inner.document)
     if inner.definition is None or below.depth > MAX_ATTEMPTS:
         return _router(inner.document, below)
     return _built(inner.definition, below)
@@ -189,8 +200,8 @@ def _below(site: Site, where: str) -> Site:
     )
 
 
-def _chain(site: Site, *leaves: Leaf) -> Prepared:
-    return prepare(Router(site.name, "fallback", AsListed(), leaves))
+def _chain(site: Site, *targets: Leaf | Router) -> Prepared:
+    return prepare(Router(site.name, "fallback", AsListed(), targets))
 
 
 def _absent(name: str) -> Leaf:

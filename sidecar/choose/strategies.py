@@ -1,8 +1,10 @@
 """The types of routers: one file and one line here for each."""
 
+from sidecar.choose.bandit import Bandit
 from sidecar.choose.conditional import Conditional
 from sidecar.choose.cost import Cost
 from sidecar.choose.definition import Definition
+from sidecar.choose.experiment import ExperimentRouter
 from sidecar.choose.fallback import Fallback
 from sidecar.choose.latency import Latency
 from sidecar.choose.least_busy import LeastBusy
@@ -46,4 +48,9 @@ STRATEGIES = registry(
     Nearest,
     Schedule,
     ScriptRouter,
+    Bandit,
+    ExperimentRouter,
 )
+
+SELECTIVE = frozenset(one.names[0] for one in STRATEGIES.values() if one.selective)
+"""Types that leave requests to whoever is next as a matter of course: that is no warning."""

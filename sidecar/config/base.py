@@ -1,6 +1,6 @@
-"""What routes stand on: backends, flags, guards and stored routers, compiled together."""
+"""What routes stand on: backends, flags, guards, stored routers, experiments."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from sidecar import choose, match
@@ -10,33 +10,42 @@ from sidecar.config.documents import Documents, check_name
 from sidecar.config.faults import decode_object
 from sidecar.config.guards import compile_guards
 from sidecar.config.rules import Flags, compile_flags
+from sidecar.config.trials import Trials
 from sidecar.errors import ConfigError, Fault
 from sidecar.model import (
     Accessor,
     Backend,
     Compilers,
     Guard,
+    Policy,
     Predicate,
     Resolver,
     Router,
+    Trial,
     guard_finder,
 )
+
+FindTrial = Callable[[str, str], Trial]
+"""Finds an experiment for a router: by its name, and the router's path for faults."""
 
 DEFAULT_TARGETS = 3
 """Length of the default chain, at most (contract)."""
 
 
 class Base(NamedTuple):
-    """Valid while the texts of backends, routers, guards and flags stay the same."""
+    """Valid while the texts of all that it is made of stay the same."""
 
     backend_texts: Mapping[str, bytes]
     router_texts: Mapping[str, bytes]
     guard_texts: Mapping[str, bytes]
+    experiment_texts: Mapping[str, bytes]
     flags: Flags
     backends: Mapping[str, Backend]
     guards: Mapping[str, Guard]
     catalog: Catalog
     routers: Mapping[str, Router]
+    trials: Mapping[str, Trial]
+    find_trial: FindTrial
     default: Router | None
     headers: frozenset[str]
     named: dict[str, Router]
@@ -48,11 +57,14 @@ class Base(NamedTuple):
             documents.backends == self.backend_texts
             and documents.routers == self.router_texts
             and documents.guards == self.guard_texts
+            and documents.experiments == self.experiment_texts
             and documents.flags == self.flags.texts
         )
 
 
-def compile_base(documents: Documents, faults: list[Fault], known: Flags | None) -> Base:
+def compile_base(
+    documents: Documents, faults: list[Fault], known: Flags | None, policy: Policy
+) -> Base:
     """Compile what routes refer to; what is wrong goes to ``faults``.
 
     ``known``: flags compiled earlier, taken over when their texts are the same.
@@ -64,22 +76,29 @@ def compile_base(documents: Documents, faults: list[Fault], known: Flags | None)
     sound = len(faults) == wrong
     guards = compile_guards(documents.guards, faults)
     headers: set[str] = set(flags.headers)
-    compilers = compilers_for(flags, guards, headers)
 
     def build(name: str, text: bytes, catalog: Catalog) -> Router:
         path = f"routers.{name}"
         return build_router(decode_object(text, path), name, path, catalog, compilers)
 
+    def build_arm(document: Any, name: str, path: str) -> Router:
+        return build_router(document, name, path, catalog, compilers)
+
     catalog = Catalog(backends.values(), documents.routers, build)
+    trials = Trials(documents.experiments, lambda: compilers, build_arm, pins=policy.variant_pins)
+    compilers = compilers_for(flags, guards, headers, trials.find)
     return Base(
         backend_texts=documents.backends,
         router_texts=documents.routers,
         guard_texts=documents.guards,
+        experiment_texts=documents.experiments,
         flags=flags,
         backends=backends,
         guards=guards,
         catalog=catalog,
         routers=_routers(documents.routers, catalog, faults),
+        trials=trials.compile(faults),
+        find_trial=trials.find,
         default=_default(backends, catalog, compilers) if sound else None,
         headers=frozenset(headers),
         named={},
@@ -95,7 +114,9 @@ def build_router(
     )
 
 
-def compilers_for(flags: Flags, guards: Mapping[str, Guard], headers: set[str]) -> Compilers:
+def compilers_for(
+    flags: Flags, guards: Mapping[str, Guard], headers: set[str], find_trial: FindTrial
+) -> Compilers:
     """Return what routers compile with; the request headers that they read go to ``headers``."""
 
     def accessor(subject: str, path: str) -> Accessor:
@@ -110,7 +131,7 @@ def compilers_for(flags: Flags, guards: Mapping[str, Guard], headers: set[str]) 
         headers.update(compiled.headers)
         return compiled.matches
 
-    return Compilers(accessor, condition, guard_finder(guards))
+    return Compilers(accessor, condition, guard_finder(guards), find_trial)
 
 
 def _backends(texts: Mapping[str, bytes], faults: list[Fault]) -> dict[str, Backend]:

@@ -62,7 +62,7 @@ def compile_snapshot(
         keys = _Keys(documents.keys, compile_keys(documents.keys, faults))
     base = memo.base
     if base is None or not base.fits(documents):
-        base = compile_base(documents, faults, base.flags if base else None)
+        base = compile_base(documents, faults, base.flags if base else None, policy)
     entries = _compile_routes(documents.routes, base, memo.entries, faults)
     if faults:
         raise ConfigError(_in_order(faults))
@@ -82,6 +82,8 @@ def compile_snapshot(
         keys=keys.owners,
         guards=base.guards,
         flags=base.flags.predicates,
+        experiments={name: trial.experiment for name, trial in base.trials.items()},
+        trials=base.trials,
         route_texts={name: one.rule.text for name, one in entries.items()},
     )
 
@@ -95,14 +97,13 @@ def _in_order(faults: Iterable[Fault]) -> list[Fault]:
 
 
 def _check_object_kinds(documents: Documents) -> Iterator[Fault]:
-    """Experiments and budgets are kept as they are: they only have to be objects with names."""
-    for kind in ("experiments", "budgets"):
-        for name, text in getattr(documents, kind).items():
-            yield from check_name(kind, name)
-            try:
-                decode_object(text, f"{kind}.{name}")
-            except ConfigError as error:
-                yield from error.faults
+    """Budgets are kept as they are: they only have to be objects with names."""
+    for name, text in documents.budgets.items():
+        yield from check_name("budgets", name)
+        try:
+            decode_object(text, f"budgets.{name}")
+        except ConfigError as error:
+            yield from error.faults
 
 
 def _check_tests(texts: Mapping[str, bytes], known: Mapping[str, bytes]) -> Iterator[Fault]:
@@ -158,7 +159,7 @@ def _router(given: str | dict[str, Any], name: str, base: Base, headers: set[str
     The routers of names are shared: thousands of routes may point to a few targets.
     """
     path = f"routes.{name}.router"
-    compilers = compilers_for(base.flags, base.guards, headers)
+    compilers = compilers_for(base.flags, base.guards, headers, base.find_trial)
     if not isinstance(given, str):
         return build_router(given, name, path, base.catalog, compilers)
     router = base.named.get(given)

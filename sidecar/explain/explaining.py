@@ -78,7 +78,7 @@ def explain(
     trail, warnings = Trail(), list[str]()
     recall = Recall(memory)
     entropy = TracedEntropy(seed, trail)
-    context = Context(request, stats, entropy, now, recall, trail, warnings)
+    context = Context(request, stats, entropy, now, recall, trail, warnings, [])
     found = _blank(snapshot, seed, now)
     found.request = AskedRequest(
         request.path,

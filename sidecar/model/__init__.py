@@ -9,6 +9,7 @@ from sidecar.model.backends import (
     BackendStats,
     Endpoint,
     Health,
+    Odds,
     Price,
     PricePeriod,
     Stats,
@@ -77,7 +78,9 @@ from sidecar.model.routing import (
     Snapshot,
     Splice,
     Strategy,
+    Trial,
     no_subjects,
+    trial_finder,
 )
 from sidecar.model.trail import (
     LONGEST_TEXT,
@@ -134,6 +137,7 @@ __all__ = [
     "Memory",
     "Metric",
     "MetricKind",
+    "Odds",
     "Operation",
     "Pending",
     "Plan",
@@ -161,6 +165,7 @@ __all__ = [
     "Strategy",
     "TakeTurn",
     "Trail",
+    "Trial",
     "User",
     "Window",
     "WindowStats",
@@ -170,4 +175,5 @@ __all__ = [
     "local_time",
     "no_subjects",
     "shown",
+    "trial_finder",
 ]

@@ -53,7 +53,7 @@ class Metric(msgspec.Struct, frozen=True):
     q: float | None = None
 
 
-class RolloutGuard(msgspec.Struct, frozen=True, omit_defaults=True):
+class RolloutGuard(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What the candidate must keep to against the control: exactly one limit is set."""
 
     metric: str
@@ -63,11 +63,13 @@ class RolloutGuard(msgspec.Struct, frozen=True, omit_defaults=True):
     min_ratio: float | None = None
 
 
-class Rollout(msgspec.Struct, frozen=True):
-    """How the last arm, the candidate, gets its share from the first one, the control.
+class Rollout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How one arm, the candidate, gets its share from another, the control.
 
     ``steps``: its shares in percent, ascending. ``objective``: the metric that should get better.
-    ``alpha``: how often a roll-back may be false.
+    ``alpha``: how often a roll-back may be false. ``candidate`` and ``control``: names of arms,
+    empty for the last and for the first. ``hold_seconds``: the least time of a step.
+    ``automatic``: whether the sidecar moves shares by itself; guards are watched either way.
     """
 
     steps: tuple[float, ...]
@@ -76,6 +78,10 @@ class Rollout(msgspec.Struct, frozen=True):
     min_exposures: int = 0
     max_exposures: int | None = None
     alpha: float = 0.05
+    candidate: str = ""
+    control: str = ""
+    hold_seconds: float = 0.0
+    automatic: bool = True
 
 
 class Experiment(msgspec.Struct, frozen=True):

@@ -5,8 +5,9 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
+from sidecar.errors import ConfigError, Fault
 from sidecar.model.backends import Backend, Stats
-from sidecar.model.experiments import Experiment
+from sidecar.model.experiments import Assignment, Experiment
 from sidecar.model.guards import Guard, guard_finder
 from sidecar.model.memory import FORGETFUL, Effect, Memory
 from sidecar.model.request import BASE_HEADERS, InferenceRequest, KeyOwner
@@ -58,7 +59,9 @@ class Entropy:
 class Context(NamedTuple):
     """All that a decision may depend on besides the snapshot. ``now``: Unix time in seconds.
 
-    ``trail`` is there when somebody asked why. ``warnings`` takes codes of what went wrong.
+    ``trail`` is there when somebody asked why. ``warnings`` takes codes of what went wrong,
+    ``assigned`` the arms that the request is in although they have nothing to try: which arm it
+    is in must not depend on what came of that.
     """
 
     request: InferenceRequest
@@ -68,6 +71,7 @@ class Context(NamedTuple):
     memory: Memory = FORGETFUL
     trail: Trail | None = None
     warnings: list[str] | None = None
+    assigned: list[Assignment] | None = None
 
     def warn(self, code: str) -> None:
         """Note something that went wrong and that the decision survives; ``code`` is counted."""
@@ -86,18 +90,49 @@ def no_subjects(_subject: str, _path: str) -> None:
     """Know no further subjects."""
 
 
+class Trial(NamedTuple):
+    """An experiment, ready to put requests into its arms.
+
+    ``routers``: one for each arm. ``rivals``: the experiments that share a group with it, itself
+    among them, when it has a place there. ``draws``: a request without a key is put into an arm
+    by chance. ``pins``: requests may name their arm.
+    """
+
+    experiment: Experiment
+    routers: "tuple[Router, ...]"
+    key: "Accessor"
+    matches: "Predicate | None" = None
+    rivals: tuple[str, ...] = ()
+    draws: bool = False
+    pins: bool = False
+
+
+def trial_finder(trials: Mapping[str, Trial]) -> Callable[[str, str], Trial]:
+    """Return what finds a trial by (name, path); it raises ConfigError when there is none."""
+
+    def find(name: str, path: str) -> Trial:
+        trial = trials.get(name)
+        if trial is None:
+            known = ", ".join(sorted(trials)) or "there is none"
+            raise ConfigError([Fault(path, f'unknown experiment "{name[:100]}"; known: {known}')])
+        return trial
+
+    return find
+
+
 class Compilers(NamedTuple):
     """What a router needs from other rooms when it is built; all raise ConfigError.
 
     ``accessor(subject, path)`` compiles a SUBJECT (`user.id`, `headers.x-a`, `body.a.b`);
     ``condition(document, path, subjects)`` compiles a CONDITION, which may ask about ``subjects``
-    besides those that there are everywhere; ``guard(name, path)`` finds a guard. ``path`` is used
-    in fault messages.
+    besides those that there are everywhere; ``guard(name, path)`` finds a guard and
+    ``experiment(name, path)`` a trial. ``path`` is used in fault messages.
     """
 
     accessor: Callable[[str, str], Accessor]
     condition: Callable[[Any, str, Resolver], Predicate]
     guard: Callable[[str, str], Guard] = guard_finder({})
+    experiment: Callable[[str, str], Trial] = trial_finder({})
 
 
 class Candidate(NamedTuple):
@@ -193,6 +228,7 @@ class Policy(msgspec.Struct, frozen=True):
     inline_routers: bool = True
     inline_scripts: bool = False
     unknown_model: Literal["default", "reject"] = "default"
+    variant_pins: bool = False
 
 
 class Catalog(Protocol):
@@ -230,6 +266,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     guards: Mapping[str, Guard] = {}
     flags: Mapping[str, Predicate] = {}
     experiments: Mapping[str, Experiment] = {}
+    trials: Mapping[str, Trial] = {}
+    """The same experiments, for routers in requests that name them."""
     route_texts: Mapping[str, bytes] = {}
     """The documents of all routes, switched off ones too: an explanation reads conditions there."""
 

@@ -11,7 +11,9 @@ from tests.unit.choose.world import BACKENDS, STORED, build, context
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 known = st.sampled_from([*BACKENDS, "gpt-4o", "openai/*", *(f"router/{name}" for name in STORED)])
 names = known | st.sampled_from(["nope", "router/nope"])
-need_more_than_targets = {"percentage", "a_b_testing", "script", "conditional", "schedule"}
+need_more_than_targets = {
+    *("percentage", "a_b_testing", "script", "conditional", "schedule", "experiment"),
+}
 types = st.sampled_from(sorted(set(STRATEGIES) - need_more_than_targets))
 fields = {
     "name": scalars,

@@ -114,6 +114,8 @@ def test_every_type_says_its_names():
         "nearest": "nearest",
         "schedule": "schedule",
         "script": "script",
+        "experiment": "experiment",
+        "bandit": "bandit",
     }
 
 

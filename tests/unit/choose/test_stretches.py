@@ -44,6 +44,15 @@ def moves(before, after):
     return {pair: amount for pair, amount in found.items() if amount > NEAR}
 
 
+PARTS = st.integers(0, 20).map(lambda n: n / 20)
+PERCENT = st.integers(0, 100).map(float)
+
+
+def only(pair, amount):
+    """Return what `moves` gives when ``amount`` goes from and to ``pair``, and nothing else."""
+    return {pair: pytest.approx(amount, abs=NEAR)} if amount > NEAR else {}
+
+
 def changed(shares, arm, by):
     return [share + by * (place == arm) for place, share in enumerate(shares)]
 
@@ -71,41 +80,40 @@ def test_each_arm_gets_its_share_and_no_two_get_the_same(shares):
 @given(splits(most=2), st.data())
 def test_with_two_arms_a_raise_moves_only_what_is_left_over_into_the_arm(shares, data):
     arm = data.draw(st.integers(0, len(shares) - 1))
-    by = data.draw(st.floats(0, 1)) * left_over(shares)
+    by = data.draw(PARTS) * left_over(shares)
 
     found = moves(shares, changed(shares, arm, by))
 
-    assert found == ({(LEFT_OVER, arm): pytest.approx(by, abs=NEAR)} if by > NEAR else {})
+    assert found == only((LEFT_OVER, arm), by)
 
 
-@given(st.floats(0, 100), st.floats(0, 100))
+@given(PERCENT, PERCENT)
 def test_with_two_arms_and_nothing_left_over_only_what_changes_hands_moves(before, after):
     found = moves([100 - before, before], [100 - after, after])
 
     by = after - before
-    pair = (0, 1) if by > 0 else (1, 0)
-    assert found == ({pair: pytest.approx(abs(by), abs=NEAR)} if abs(by) > NEAR else {})
+    assert found == only((0, 1) if by > 0 else (1, 0), abs(by))
 
 
-@given(st.floats(0, 100), st.lists(st.floats(0, 1), min_size=2, max_size=5), st.data())
+@given(PERCENT, st.lists(PARTS, min_size=2, max_size=5), st.data())
 def test_while_there_is_room_a_raise_moves_only_what_is_left_over_into_the_arm(
     control, parts, data
 ):
     room = (100 - control) / len(parts)
     raised = [control, *(part * room for part in parts)]
     arm = data.draw(st.integers(0, len(parts)))
-    by = data.draw(st.floats(0, 1)) * raised[arm]
+    by = data.draw(PARTS) * raised[arm]
 
     found = moves(changed(raised, arm, -by), raised)
 
-    assert found == ({(LEFT_OVER, arm): pytest.approx(by, abs=NEAR)} if by > NEAR else {})
+    assert found == only((LEFT_OVER, arm), by)
 
 
-@given(st.lists(st.floats(0, 1), min_size=2, max_size=5), st.data())
+@given(st.lists(PARTS, min_size=2, max_size=5), st.data())
 def test_a_control_that_has_the_rest_only_gives_and_gets_what_changes_hands(parts, data):
     candidates = [100 * part / len(parts) for part in parts]
     place = data.draw(st.integers(0, len(parts) - 1))
-    other = changed(candidates, place, data.draw(st.floats(0, 1)) * -candidates[place])
+    other = changed(candidates, place, data.draw(PARTS) * -candidates[place])
     by = candidates[place] - other[place]
 
     def whole(listed):
@@ -113,9 +121,8 @@ def test_a_control_that_has_the_rest_only_gives_and_gets_what_changes_hands(part
 
     lowered, raised = whole(other), whole(candidates)
 
-    amount = pytest.approx(by, abs=NEAR)
-    assert moves(lowered, raised) == ({(0, place + 1): amount} if by > NEAR else {})
-    assert moves(raised, lowered) == ({(place + 1, 0): amount} if by > NEAR else {})
+    assert moves(lowered, raised) == only((0, place + 1), by)
+    assert moves(raised, lowered) == only((place + 1, 0), by)
 
 
 @given(splits(), st.data())
@@ -123,7 +130,7 @@ def test_what_moves_is_bounded_whatever_changes(shares, data):
     arms = st.integers(0, len(shares) - 1)
     giver, taker = data.draw(st.none() | arms), data.draw(arms)
     assume(giver != taker)
-    by = data.draw(st.floats(0, 1)) * (left_over(shares) if giver is None else shares[giver])
+    by = data.draw(PARTS) * (left_over(shares) if giver is None else shares[giver])
     after = changed(shares, taker, by)
     after = after if giver is None else changed(after, giver, -by)
 

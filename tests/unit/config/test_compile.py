@@ -46,7 +46,7 @@ GOOD = {
         },
         "rest": {"router": "router/canary"},
     },
-    "experiments": {"later": {"anything": 1}},
+    "experiments": {"later": {"arms": [{"name": "one", "router": "small", "share": 1}]}},
     "budgets": {"later": {"anything": 1}},
 }
 

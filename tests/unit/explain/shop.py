@@ -5,9 +5,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from sidecar.choose.bandit import OTHER, bandits_in
 from sidecar.config.compile import compile_snapshot
 from sidecar.config.documents import Documents
-from sidecar.model import BackendStats, Snapshot, Stats, WindowStats
+from sidecar.model import BackendStats, Odds, Snapshot, Stats, WindowStats
 
 TARGETS = ["small", {"model": "large", "temperature": 0.5}, "far"]
 
@@ -53,6 +54,7 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
             },
         ],
     },
+    "bandit": {"name": "b", "context": "user.id", "algorithm": "ucb1"},
     "nearest": {"preference": {"eu": ["eu", "us"], "*": ["us"]}},
     "round_robin": {"weights": [3, 2, 1]},
     "script": {
@@ -61,6 +63,7 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
     },
     "session": {"scope": "global"},
     "sticky": {"key": "user.id"},
+    "experiment": {"experiment": "it"},
 }
 """Type → its parameters. A type of router that has no line here fails the tests: add one, with
 parameters that make it draw, measure and remember whatever it can."""
@@ -82,6 +85,8 @@ FORMS = ("alone", "in a fallback", "in a percentage", "around a random")
 def router(kind: str, form: str) -> dict[str, Any]:
     """Return a router document of type ``kind``, nested as ``form`` says."""
     own = {"type": kind, "targets": TARGETS, **DOCUMENTS[kind]}
+    if kind == "experiment":
+        own.pop("targets")
     match form:
         case "in a fallback":
             return {"type": "fallback", "targets": [{"router": own}, "far"]}
@@ -90,8 +95,23 @@ def router(kind: str, form: str) -> dict[str, Any]:
             return {"type": "percentage", "targets": targets, "targets_percentages": [1, 3]}
         case "around a random":
             nested = {"router": {"type": "random", "targets": ["small", "far"]}}
-            return own | {"targets": [nested, *own["targets"][1:]]}
+            # An experiment has its arms around one.
+            return own | ({"targets": [nested, *own["targets"][1:]]} if "targets" in own else {})
     return own
+
+
+def experiment(form: str) -> dict[str, Any]:
+    """Return an experiment that leaves some requests out, and draws arms when there is no key."""
+    around = {"type": "random", "targets": ["small", "far"]}
+    arms = [TARGETS[1], around if form == "around a random" else "far"]
+    return {
+        "arms": [
+            {"name": f"arm-{place}", "router": router, "share": 40}
+            for place, router in enumerate(arms)
+        ],
+        "state": "running",
+        "missing": "random",
+    }
 
 
 @cache
@@ -100,6 +120,7 @@ def snapshot(kind: str, form: str) -> Snapshot:
     documents = {
         "backends": BACKENDS,
         "guards": GUARDS,
+        "experiments": {"it": experiment(form)},
         "routes": {"it": {"router": router(kind, form)}},
     }
     return compile_snapshot(Documents.of(documents), version=7)
@@ -118,9 +139,22 @@ backend_stats = st.builds(
     windows=st.dictionaries(st.sampled_from(["1m", "15m", "total"]), windows, max_size=2),
     in_flight=st.integers(0, 20),
 )
+shares = st.tuples(*[st.floats(0, 1)] * len(TARGETS))
+bandits = st.dictionaries(
+    st.sampled_from(
+        sorted(
+            bandit.key
+            for form in FORMS
+            for route in snapshot("bandit", form).route_list
+            for bandit in bandits_in(route.router)
+        )
+    ),
+    st.dictionaries(st.sampled_from(["u1", OTHER]), st.builds(Odds, shares, shares)),
+)
 stats = st.builds(
     Stats,
     backends=st.dictionaries(st.sampled_from([*BACKENDS]), backend_stats),
+    bandits=bandits,
     unready=st.frozensets(st.sampled_from([*BACKENDS]), max_size=2),
 )
 headers = st.dictionaries(
