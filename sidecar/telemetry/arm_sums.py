@@ -201,7 +201,8 @@ def _add(sums: Fields, assignment: Assignment, outcome: Outcome, values: Values)
 
 def _arm_failed(outcome: Outcome, values: Values) -> float:
     """Return 1 when the first backend failed, also if another one saved the request, else 0."""
-    return 1.0 if outcome.attempts > 1 else values.metrics["error_rate"]
+    moved = outcome.attempts > 1 or (outcome.backend != "" and not _at_first(outcome))
+    return 1.0 if moved else values.metrics["error_rate"]
 
 
 def _scopes(arm: str, outcome: Outcome) -> Sequence[str]:
