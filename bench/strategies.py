@@ -70,6 +70,7 @@ def router(kind: str, targets: Sequence[str]) -> Json:
             + [{"name": "else", "targets": {"$any": names, "sort_by": "ttft"}}]
         },
         "script": {"script": _SCRIPT},
+        "bandit": {"context": "user.tenant"},
     }
     return {"type": kind, "targets": names, **own.get(kind, {})}
 

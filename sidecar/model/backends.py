@@ -105,8 +105,20 @@ class BackendStats(msgspec.Struct, frozen=True):
     in_flight: int = 0
 
 
+class Odds(NamedTuple):
+    """How a bandit draws, by the places of its targets.
+
+    ``samples``: from how many rewards that was learned, forgotten ones left out.
+    """
+
+    probabilities: tuple[float, ...]
+    samples: tuple[float, ...]
+
+
 class Stats(msgspec.Struct, frozen=True):
     """Frozen view of all backends. ``unready``: clusters that Envoy does not have (yet)."""
 
     backends: Mapping[str, BackendStats] = {}
     unready: frozenset[str] = frozenset()
+    bandits: Mapping[str, Mapping[str, Odds]] = {}
+    """Bandit → bucket → how it draws."""

@@ -47,6 +47,7 @@ CASES = {
         "slow",
     ),
     "script": ({"script": CHEAPEST}, {}, "slow"),
+    "bandit": ({"targets": ["slow"]}, {}, "slow"),
 }
 HEADERS = {"x-user-id": "alice", "x-session-id": "s-1", "x-region": "us-east"}
 
