@@ -15,6 +15,7 @@ from sidecar.report.words import meaning, span, title, value
 
 _STATES = {"running": "green", "paused": "yellow", "stopped": "red", "draft": "dim"}
 _VERDICTS = {"better": "green", "worse": "red", "unclear": "dim"}
+_ACTIONS = {"promote": "green", "hold": "yellow", "roll_back": "red"}
 _GUARDS = {"safe": ("✓", "green"), "harm": ("✗", "red"), "unclear": ("…", "yellow")}
 
 
@@ -79,7 +80,8 @@ def _rollout(rollout: RolloutReport) -> RenderableType:
         line.append(f"[{share:g} %]" if now else f"{share:g} %", "bold cyan" if now else "dim")
     if rollout.step is None:
         line.append(f"  the share is {rollout.share:g} %, which is none of the steps", "yellow")
-    lines = [line]
+    action = rollout.action.replace("_", " ")
+    lines = [line, Text(f"  {action}: {rollout.reason}", _ACTIONS[rollout.action])]
     for each in rollout.guards:
         mark, style = _GUARDS[each.state]
         guard = Text.assemble((f"  {mark} ", style), (each.metric, "bold"), f" {each.state}: ")
@@ -152,7 +154,7 @@ def _meanings(report: Report, name: str, metric: MetricReport) -> Iterator[Text]
 def _shown(report: Report, name: str) -> Iterator[tuple[str, Figure, str]]:
     for arm, found in report.arms.items():
         yield arm, found.metrics[name], ""
-        if found.as_served[name].n != found.metrics[name].n:
+        if found.as_served[name] != found.metrics[name]:
             yield f"{arm} as served", found.as_served[name], "dim"
 
 

@@ -1,7 +1,7 @@
 """Reports of experiments: pure functions from an experiment and its sums to what they say."""
 
 from sidecar.report.build import build
-from sidecar.report.figures import Learned, Stretch, effect_of, series, split, sums, verdicts
+from sidecar.report.figures import Learned
 from sidecar.report.report import (
     ArmReport,
     Between,
@@ -19,11 +19,5 @@ __all__ = [
     "MetricReport",
     "Report",
     "RolloutReport",
-    "Stretch",
     "build",
-    "effect_of",
-    "series",
-    "split",
-    "sums",
-    "verdicts",
 ]

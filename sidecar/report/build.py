@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 from sidecar.evidence import (
@@ -20,7 +22,7 @@ from sidecar.evidence import (
     recommend,
 )
 from sidecar.model import Direction, Experiment, Metric
-from sidecar.report.figures import Learned, effect_of, honest, series, split, sums, verdicts
+from sidecar.report.figures import NOTHING, Learned, effect_of, honest, series, sums
 from sidecar.report.report import (
     ArmReport,
     Between,
@@ -31,6 +33,8 @@ from sidecar.report.report import (
     Verdictive,
 )
 from sidecar.telemetry.experiments import BUILT_IN, ArmStats
+from sidecar.telemetry.rollout import judge_step, sides
+from sidecar.telemetry.stretches import srm_of
 
 ALPHA = 0.05
 NO_VALUES = "no values yet"
@@ -61,15 +65,24 @@ class _Levels(NamedTuple):
 
 
 def build(
-    experiment: Experiment, learned: Learned, *, at: str, earlier: Mapping[int, float] | None = None
+    experiment: Experiment,
+    learned: Learned,
+    *,
+    now: float,
+    earlier: Mapping[int, float] = MappingProxyType({}),
 ) -> Report:
-    """Return the report. ``earlier``: requests that earlier versions of the experiment had."""
+    """Return the report as of ``now``, Unix time.
+
+    ``earlier``: the requests that earlier versions of the experiment had, by version.
+    """
     metrics = [*_metrics(experiment, learned.arms)]
-    control, *others = (arm.name for arm in experiment.arms)
+    control, _ = sides(experiment)
+    others = [arm.name for arm in experiment.arms if arm.name != control]
     deciding = [each for each in metrics if _decides(each, experiment)]
     alpha = experiment.rollout.alpha if experiment.rollout else ALPHA
     levels = _Levels(alpha, alpha / max(1, len(deciding) * len(others)))
-    srm = split(learned)
+    srm = srm_of(learned.record, learned.arms)
+    rollout = _rollout(experiment, learned, now)
     directed = [each for each in metrics if _direction(each, deciding)]
     against = {
         name: {
@@ -78,11 +91,12 @@ def build(
         }
         for name in others
     }
+    advice = _advice(control, against, deciding, srm)
     return Report(
         experiment=experiment.name,
         version=experiment.version,
         state=experiment.state,
-        at=at,
+        at=datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
         key=experiment.key,
         srm=srm,
         control=control,
@@ -91,9 +105,9 @@ def build(
         metrics={each.name: _described(each, deciding) for each in metrics},
         arms=_arms(experiment, learned, metrics, levels),
         against_control=against,
-        rollout=_rollout(experiment, learned),
-        notes=[*_notes(experiment, learned.arms, earlier or {})],
-        recommendation=_recommendation(experiment, learned.arms, against, deciding, srm),
+        rollout=rollout,
+        notes=[*_notes(experiment, learned.arms, earlier)],
+        recommendation=_recommendation(experiment, learned.arms, rollout, advice),
     )
 
 
@@ -105,7 +119,7 @@ def _metrics(experiment: Experiment, arms: Mapping[str, ArmStats]) -> Iterator[M
     for name, kind in BUILT_IN.items():
         if name not in known and name in measured:
             yield Metric(name, kind, _DIRECTIONS.get(name) or "decrease", name)
-    asked = {name for each in experiment.metrics for name in (each.of, each.per)}
+    asked = {each.of for each in experiment.metrics if each.per is None}
     for name in sorted(measured - BUILT_IN.keys() - asked - known):
         yield Metric(name, "mean", "increase", name)
 
@@ -148,10 +162,10 @@ def unit(metric: Metric) -> str:
 def _arms(
     experiment: Experiment, learned: Learned, metrics: Sequence[Metric], levels: _Levels
 ) -> dict[str, ArmReport]:
-    expected = _expected(learned)
+    expected = learned.expected()
     reports = {}
     for arm in experiment.arms:
-        stats = learned.arms.get(arm.name) or ArmStats()
+        stats = learned.arm(arm.name)
         reports[arm.name] = ArmReport(
             share=arm.share,
             assigned=round(stats.assigned),
@@ -165,17 +179,6 @@ def _arms(
     return reports
 
 
-def _expected(learned: Learned) -> dict[str, float]:
-    """Return how many requests each arm should have got."""
-    expected: dict[str, float] = {}
-    for stretch in learned.stretches:
-        requests = sum(arm.assigned for arm in stretch.arms.values())
-        shares = sum(stretch.shares.values()) or 1.0
-        for name, share in stretch.shares.items():
-            expected[name] = expected.get(name, 0.0) + requests * share / shares
-    return expected
-
-
 def _figure(metric: Metric, arm: ArmStats, alpha: float, *, served: bool = False) -> Figure:
     found, effect = sums(metric, arm, served=served), effect_of(metric, arm)
     values = _values(metric, arm, found, served=served)
@@ -186,7 +189,7 @@ def _figure(metric: Metric, arm: ArmStats, alpha: float, *, served: bool = False
 
 def _values(metric: Metric, arm: ArmStats, found: Statistic, *, served: bool) -> float:
     """Return how many values there are: of a quotient, those of what it is made of."""
-    if metric.per is None:
+    if metric.per is None or metric.name in arm.metrics:
         return found.n
     measured = arm.as_served if served else arm.metrics
     return measured[metric.of].moments.n if metric.of in measured else 0.0
@@ -208,7 +211,7 @@ def _between(
     ours, theirs = (series(metric, learned, arm) for arm in arms)
     less = difference(ours, theirs, alpha, level=metric.q)
     by = ratio(ours, theirs, alpha, level=metric.q)
-    n = sum(_count(metric, learned.arms, arm) for arm in arms)
+    n = sum(_count(metric, learned.arm(arm)) for arm in arms)
     return Between(
         _as_figure(less, n),
         _as_figure(by, n),
@@ -217,9 +220,8 @@ def _between(
     )
 
 
-def _count(metric: Metric, arms: Mapping[str, ArmStats], arm: str) -> float:
-    stats = arms.get(arm) or ArmStats()
-    return _values(metric, stats, sums(metric, stats), served=False)
+def _count(metric: Metric, arm: ArmStats) -> float:
+    return _values(metric, arm, sums(metric, arm), served=False)
 
 
 def _verdict(metric: Metric, found: Interval) -> Verdictive:
@@ -255,18 +257,30 @@ def _merged(parts: Sequence[Statistic]) -> Statistic:
 # ── rollout, notes, advice ─────────────────────────────────────────────────
 
 
-def _rollout(experiment: Experiment, learned: Learned) -> RolloutReport | None:
-    rollout, share = experiment.rollout, experiment.arms[-1].share
+def _rollout(experiment: Experiment, learned: Learned, now: float) -> RolloutReport | None:
+    """Return where the rollout is, and what its controller would do now."""
+    rollout = experiment.rollout
     if rollout is None:
         return None
+    found = judge_step(experiment, rollout, learned.record, learned.arms, now)
+    share = found.evidence.share
     step = next((at for at, each in enumerate(rollout.steps) if math.isclose(each, share)), None)
-    return RolloutReport(rollout.steps, step, share, verdicts(experiment, learned))
+    return RolloutReport(
+        candidate=sides(experiment)[1],
+        steps=rollout.steps,
+        step=step,
+        share=share,
+        exposures=found.evidence.exposures,
+        action=found.action,
+        reason=found.reason,
+        guards=found.evidence.verdicts,
+    )
 
 
 def _notes(
     experiment: Experiment, arms: Mapping[str, ArmStats], earlier: Mapping[int, float]
 ) -> Iterator[str]:
-    empty = [arm.name for arm in experiment.arms if not (arms.get(arm.name) or ArmStats()).assigned]
+    empty = [arm.name for arm in experiment.arms if not arms.get(arm.name, NOTHING).assigned]
     if len(empty) == len(experiment.arms):
         yield "No request has been assigned yet."
     else:
@@ -292,27 +306,27 @@ _STATES = {
 def _recommendation(
     experiment: Experiment,
     arms: Mapping[str, ArmStats],
-    against: Mapping[str, Mapping[str, Between]],
-    deciding: Sequence[Metric],
-    srm: Srm,
+    rollout: RolloutReport | None,
+    advice: str,
 ) -> str:
-    advice = _advice(experiment, against, deciding, srm)
-    requests = sum(arm.assigned for arm in arms.values())
+    """Return one sentence; harm that a guard sees comes before all else."""
     state = _STATES.get(experiment.state)
-    if not requests:
+    if not sum(arm.assigned for arm in arms.values()):
         start = "set its state to running" if state else "no request has been assigned yet"
         return f"{state or 'Wait'}: {start}."
+    if rollout is not None and rollout.action == "roll_back":
+        back = "Leave {0} at 0 %: {1}." if rollout.share == 0 else "Roll {0} back: {1}."
+        advice = back.format(rollout.candidate, rollout.reason)
     return f"{state}: {advice[0].lower()}{advice[1:]}" if state else advice
 
 
 def _advice(
-    experiment: Experiment,
+    control: str,
     against: Mapping[str, Mapping[str, Between]],
     deciding: Sequence[Metric],
     srm: Srm,
 ) -> str:
     """Return what to do about the candidate; of several, about those that can be told apart."""
-    control = experiment.arms[0].name
     said = {
         name: recommend(control, name, _findings(found, deciding), srm)
         for name, found in against.items()

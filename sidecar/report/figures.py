@@ -1,50 +1,57 @@
 """Arms' sums turned into what `evidence` compares: per metric, per stretch of time."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import msgspec
 
-from sidecar.evidence import (
-    Assigned,
-    Guard,
-    Moments,
-    Proportion,
-    Ratio,
-    Srm,
-    Statistic,
-    Verdict,
-    design_effect,
-    judge_all,
-    srm_over,
-)
+from sidecar.evidence import Moments, Proportion, Ratio, Statistic
 from sidecar.model import Experiment, Metric
-from sidecar.telemetry.experiments import BUILT_IN, PARTS, ArmStats, Measured
+from sidecar.telemetry.experiments import BUILT_IN, ArmStats, Measured
+from sidecar.telemetry.rollout import shares_of
+from sidecar.telemetry.stretches import Record, Stretch
 
-
-class Stretch(msgspec.Struct, frozen=True):
-    """What the arms got while the shares, in percent, stayed the same."""
-
-    shares: Mapping[str, float]
-    arms: Mapping[str, ArmStats]
+NOTHING = ArmStats()
+_UNMEASURED = Measured()
 
 
 class Learned(msgspec.Struct, frozen=True):
-    """All that is known of an experiment: per arm, and the same by stretches of time."""
+    """All that is known of an experiment: its sums by arm, and the stretches they came in."""
 
     arms: Mapping[str, ArmStats]
-    stretches: Sequence[Stretch]
+    record: Record
 
     @classmethod
-    def at_once(cls, experiment: Experiment, arms: Mapping[str, ArmStats]) -> "Learned":
-        """Return what was learned when the shares have always been those of now."""
-        return cls(arms, [Stretch({arm.name: arm.share for arm in experiment.arms}, arms)])
+    def of(
+        cls, experiment: Experiment, arms: Mapping[str, ArmStats], record: Record | None
+    ) -> "Learned":
+        """Return it; without a record the shares have always been those of now."""
+        if record is None:
+            record = Record((Stretch(0.0, shares_of(experiment), settled=True),))
+        return cls(arms, record)
+
+    def arm(self, name: str) -> ArmStats:
+        """Return the sums of one arm; nothing when it has none."""
+        return self.arms.get(name, NOTHING)
+
+    def expected(self) -> dict[str, float]:
+        """Return how many requests each arm should have got by the shares that there were."""
+        found: dict[str, float] = {}
+        for stretch, part in zip(self.record.stretches, self.record.parts(self.arms), strict=True):
+            requests = sum(arm.assigned for arm in part.values())
+            shares = sum(stretch.shares.values()) or 1.0
+            for name, share in stretch.shares.items():
+                found[name] = found.get(name, 0.0) + requests * share / shares
+        return found
 
 
 def sums(metric: Metric, arm: ArmStats, *, served: bool = False) -> Statistic:
-    """Return the arm's sums of a metric, by assignment or as served; empty ones of nothing."""
+    """Return the arm's sums of a metric, by assignment or as served; empty ones of nothing.
+
+    Ratios are kept per request where they can be; what feedback has a part in comes on its own.
+    """
     measured = arm.as_served if served else arm.metrics
-    of = measured.get(metric.of) or Measured()
+    of = measured.get(metric.of, _UNMEASURED)
     match metric.kind:
         case "proportion":
             return Proportion(of.moments.n, of.moments.total)
@@ -52,9 +59,10 @@ def sums(metric: Metric, arm: ArmStats, *, served: bool = False) -> Statistic:
             return of.histogram
         case "mean":
             return of.moments
-        case _ if metric.per is None:
-            return of.ratio
-    per = measured.get(metric.per) or Measured()
+    own = measured.get(metric.name, _UNMEASURED).ratio
+    if own.n or metric.per is None:
+        return own
+    per = measured.get(metric.per, _UNMEASURED)
     return _quotient(of.moments, per.moments, arm.served if served else arm.assigned)
 
 
@@ -77,38 +85,9 @@ def effect_of(metric: Metric, arm: ArmStats) -> float:
 
 def series(metric: Metric, learned: Learned, arm: str) -> list[Statistic]:
     """Return the arm's honest sums by assignment, one for each stretch."""
-    effect = effect_of(metric, learned.arms.get(arm) or ArmStats())
-    parts = [one.arms.get(arm) or ArmStats() for one in learned.stretches]
+    effect = effect_of(metric, learned.arm(arm))
+    parts = [part.get(arm, NOTHING) for part in learned.record.parts(learned.arms)]
     return [honest(sums(metric, part), effect) for part in parts]
-
-
-def split(learned: Learned) -> Srm:
-    """Return whether requests reached the arms as the shares say.
-
-    Units are drawn, and requests are counted: when some units ask a lot, counts vary more than
-    draws do. Parts of the units tell by how much, and each request weighs so much less.
-    """
-    weight = 1 / _split_effect(learned.arms)
-    return srm_over(
-        [
-            Assigned({name: arm.assigned * weight for name, arm in one.arms.items()}, one.shares)
-            for one in learned.stretches
-        ]
-    )
-
-
-def verdicts(experiment: Experiment, learned: Learned) -> list[Verdict]:
-    """Judge the guards of the experiment's rollout; none when it has no rollout."""
-    rollout = experiment.rollout
-    if rollout is None or not rollout.guards:
-        return []
-    guards = [Guard(**msgspec.structs.asdict(guard)) for guard in rollout.guards]
-    asked = {guard.metric for guard in guards}
-    ours, theirs = (
-        {one.name: series(one, learned, arm) for one in experiment.metrics if one.name in asked}
-        for arm in (experiment.arms[0].name, experiment.arms[-1].name)
-    )
-    return judge_all(guards, ours, theirs, rollout.alpha)
 
 
 def _quotient(x: Moments, y: Moments, n: float) -> Ratio:
@@ -122,22 +101,3 @@ def _quotient(x: Moments, y: Moments, n: float) -> Ratio:
     spreads = [max(0.0, each.squares - each.total**2 / n) for each in (x, y)]
     least = x.total * y.total / n - math.sqrt(math.prod(spreads))
     return Ratio(n, x.total, y.total, x.squares, y.squares, least)
-
-
-def _split_effect(arms: Mapping[str, ArmStats]) -> float:
-    """Return by how much requests of one unit go the same way, at most over all arms.
-
-    It is `evidence.design_effect` of "the request is in this arm".
-    """
-    counts = {name: _requests_by_part(arm) for name, arm in arms.items()}
-    totals = [sum(each[place] for each in counts.values()) for place in range(PARTS)]
-    effects = [
-        design_effect([Proportion(n, own) for n, own in zip(totals, each, strict=True)])
-        for each in counts.values()
-    ]
-    return max(effects, default=1.0)
-
-
-def _requests_by_part(arm: ArmStats) -> list[float]:
-    known = arm.metrics.get("error_rate") or Measured()
-    return [known.parts[place].n if place in known.parts else 0.0 for place in range(PARTS)]

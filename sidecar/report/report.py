@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from sidecar.evidence import Srm, Verdict
+from sidecar.evidence import Action, Srm, Verdict
 from sidecar.model import Direction, MetricKind, State
 
 Verdictive = Literal["better", "worse", "unclear"]
@@ -65,11 +65,19 @@ class MetricReport(msgspec.Struct, frozen=True):
 
 
 class RolloutReport(msgspec.Struct, frozen=True):
-    """Where the rollout is: ``step`` counts from 0, `null` when the share is none of the steps."""
+    """Where the rollout is: ``step`` counts from 0, `null` when the share is none of the steps.
 
+    ``share`` in percent; ``exposures`` are the candidate's requests in this step. ``action`` is
+    what its controller would do now, and ``reason`` why.
+    """
+
+    candidate: str
     steps: tuple[float, ...]
     step: int | None
     share: float
+    exposures: int
+    action: Action
+    reason: str
     guards: list[Verdict]
 
 
