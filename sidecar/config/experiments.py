@@ -8,7 +8,7 @@ import msgspec
 
 from sidecar.config.documents import Documents
 from sidecar.config.experiment_metrics import MetricDocument
-from sidecar.config.faults import decode, decode_object
+from sidecar.config.faults import decode, decode_object, nearest
 from sidecar.errors import ConfigError, Fault
 from sidecar.model import Rollout, RolloutGuard, State
 
@@ -82,9 +82,21 @@ def check_experiment(document: ExperimentDocument, path: str) -> Iterator[Fault]
 
 
 def _check_rollout(rollout: Rollout, document: ExperimentDocument, path: str) -> Iterator[Fault]:
-    if len(document.arms) < 2:
-        yield Fault(path, "compares the last arm with the first one: it needs two arms")
-    yield from _check_steps(rollout.steps, document, f"{path}.steps")
+    names = [arm.name for arm in document.arms]
+    if len(names) < 2:
+        yield Fault(path, "compares a candidate with a control: it needs two arms")
+        return
+    for field in ("candidate", "control"):
+        given = getattr(rollout, field)
+        if given and given not in names:
+            yield Fault(f"{path}.{field}", f'unknown arm "{given}"; {nearest(given, names)}')
+    control, candidate = rollout.control or names[0], rollout.candidate or names[-1]
+    if control == candidate:
+        yield Fault(path, f"compares {control} with itself")
+    if rollout.hold_seconds < 0:
+        yield Fault(f"{path}.hold_seconds", f"{rollout.hold_seconds:g} is less than 0")
+    others = sum(arm.share for arm in document.arms if arm.name not in {control, candidate})
+    yield from _check_steps(rollout.steps, others, f"{path}.steps")
     for place, guard in enumerate(rollout.guards):
         yield from _check_guard(guard, f"{path}.guards[{place}]")
     if not 0 < rollout.alpha < 0.5:
@@ -96,9 +108,7 @@ def _check_rollout(rollout: Rollout, document: ExperimentDocument, path: str) ->
         yield Fault(f"{path}.max_exposures", f"{most} is less than {max(1, least)}")
 
 
-def _check_steps(
-    steps: tuple[float, ...], document: ExperimentDocument, path: str
-) -> Iterator[Fault]:
+def _check_steps(steps: tuple[float, ...], others: float, path: str) -> Iterator[Fault]:
     if not steps:
         yield Fault(path, "needs at least one share in percent")
     for place, step in enumerate(steps):
@@ -106,9 +116,8 @@ def _check_steps(
             yield Fault(f"{path}[{place}]", f"{step:g} is no percentage over 0 and up to 100")
         elif place and step <= steps[place - 1]:
             yield Fault(f"{path}[{place}]", f"{step:g} is not more than the step before it")
-    others = sum(arm.share for arm in document.arms[1:-1])
     if others and steps and max(steps) + others > _WHOLE:
-        yield Fault(path, f"arms in between have {others:g} %: at most {100 - others:g} is left")
+        yield Fault(path, f"other arms have {others:g} %: at most {100 - others:g} is left")
 
 
 def _check_guard(guard: RolloutGuard, path: str) -> Iterator[Fault]:
@@ -134,15 +143,38 @@ def changes(old: Documents, new: Documents) -> list[Fault]:
     ]
 
 
-def restarted(old: Documents, new: Documents) -> Documents:
-    """Return ``new`` with another version of each experiment that `changes` complains about."""
-    texts = dict(new.experiments)
+def restarted(old: Documents, new: Documents) -> dict[str, bytes]:
+    """Return what `changes` complains about, by name, each with the next version."""
+    texts = {}
     for name, text in new.experiments.items():
         before, after = _known(name, old), _known(name, new)
         if before is not None and any(_changed(name, before, after)):
             document = decode_object(text, f"experiments.{name}")
             texts[name] = msgspec.json.encode(document | {"version": before.version + 1})
-    return msgspec.structs.replace(new, experiments=texts)
+    return texts
+
+
+class Mixtures:
+    """Experiments whose data is of more than one design, because somebody edited them by hand."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, tuple[int, list[str]]] = {}
+
+    def note(self, old: Documents, new: Documents) -> list[str]:
+        """Note what is different in ``new``, which is live now; return what is wrong by now.
+
+        An experiment is as new with another version.
+        """
+        found = {}
+        for name in new.experiments:
+            after = _known(name, new)
+            version, told = self._found.get(name, (0, []))
+            told = told if after is not None and after.version == version else []
+            told = [*told, *map(str, _changed(name, _known(name, old), after))]
+            if after is not None and told:
+                found[name] = after.version, list(dict.fromkeys(told))
+        self._found = found
+        return [text for _, texts in found.values() for text in texts]
 
 
 def _known(name: str, documents: Documents) -> ExperimentDocument | None:

@@ -9,6 +9,7 @@ import structlog
 
 from sidecar.config import files
 from sidecar.config.documents import Documents
+from sidecar.config.experiments import Mixtures
 from sidecar.config.keeper import Keeper
 from sidecar.config.redis_store import RedisStore
 from sidecar.config.snapshot_cache import Rejection, SnapshotCache
@@ -56,6 +57,7 @@ class ConfigFeed:
         self._keeper = Keeper(store, state_dir, node) if writer else None
         self._took = 0.0
         self._notes: dict[str, object] = {}
+        self._mixtures = Mixtures()
         # All processes of a node see the same; one of them telling it is enough.
         self._tell = _log.warning if writer else _log.debug
 
@@ -152,6 +154,7 @@ class ConfigFeed:
         if accepted:
             self.source = source
             if self._keeper and source == "redis":
+                self._compare(self._keeper.documents, documents)
                 self._keeper.documents = documents
         if self._cache.accepted > content:
             _log.info("config_live", source=source, version=prepared.version)
@@ -160,6 +163,19 @@ class ConfigFeed:
             self._tell("config_rejected", source=source, code=prepared.code, faults=faults)
         self._noted()
         return accepted
+
+    def _compare(self, before: Documents | None, documents: Documents) -> None:
+        """Tell of experiments whose data is of more than one design from now on.
+
+        A store takes what is written into it: only `apply` and the API can refuse such an edit.
+        """
+        if before is None or before.experiments == documents.experiments:
+            return
+        known = self._notes.get("mixed_experiments")
+        found = self._mixtures.note(before, documents)
+        self._notes["mixed_experiments"] = found
+        if found and found != known:
+            self._tell("experiments_mixed", faults=found[:MOST_FAULTS_LOGGED])
 
     async def _lost(self, error: StoreError) -> None:
         """Note that the store cannot be reached; without rules, look for some on disk."""

@@ -4,6 +4,7 @@ A metric of another room joins with `Metrics.registry.register`, or as one more 
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from itertools import islice, permutations, product
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, Info, disable_created_metrics
@@ -59,6 +60,8 @@ _HELP = {
     "the sums in Redis; lost: could not be written, or were in memory when control died.",
     "pointsman_decision_log": "Entries of the log of decisions. kept: in the stream in Redis; "
     "lost: could not be written.",
+    "pointsman_experiment_assignments": "Requests that were put into an arm of an experiment, "
+    "whoever answered them then.",
     "pointsman_errors": "Rejections and warnings by code. tokens_unknown and tokens_partial: "
     "answers whose tokens, and cost, are missing or incomplete.",
 }
@@ -94,6 +97,11 @@ class Metrics:
         )
         self._cost = self._counter("cost_usd", backend=backend)
         self._errors = self._counter("errors", code=Names(learn=True))
+        self._known_experiments: AbstractSet[str] = frozenset()
+        self._experiments, self._arms = Names(), Names()
+        self._assignments = self._counter(
+            "experiment_assignments", experiment=self._experiments, arm=self._arms
+        )
         self._feedback_metrics = Names()
         self._feedback = self._counter("feedback", backend=backend, metric=self._feedback_metrics)
         self._experiment_outcomes = self._counter("experiment_outcomes", result=Names(*_WRITTEN))
@@ -115,9 +123,16 @@ class Metrics:
         self._refresh(self._backends, snapshot.backends)
         self._refresh(self._routes, reached)
         self._refresh(self._strategies, trails)
+        self._known_experiments = snapshot.experiments.keys()
+        self._refresh(self._experiments, snapshot.experiments)
+        self._refresh(
+            self._arms, (arm.name for one in snapshot.experiments.values() for arm in one.arms)
+        )
         self._refresh(self._feedback_metrics, _feedback_metrics(snapshot))
         self._gen_ai.use(snapshot.backends)
         self._prepare(reached)
+        arms = ((one.name, arm.name) for one in snapshot.experiments.values() for arm in one.arms)
+        self._assignments.prepare(islice(arms, _PREPARED))
 
     def outcome(self, outcome: Outcome) -> None:
         """Count one request."""
@@ -127,6 +142,8 @@ class Metrics:
             self._decisions.of(route, strategy, backend, result).inc()
         if outcome.decision_s is not None:
             self._decision_seconds.of(strategy).observe(outcome.decision_s)
+        if outcome.assignments:
+            self._assigned(outcome)
         for code in _codes(outcome):
             self._errors.of(code).inc()
         if not backend:
@@ -142,6 +159,11 @@ class Metrics:
             price = configured.price_at(outcome.started)
             self._cost.of(backend).inc(cost_usd(outcome.tokens, price))
         self._gen_ai.observe(outcome)
+
+    def _assigned(self, outcome: Outcome) -> None:
+        for one in outcome.assignments:
+            if one.experiment in self._known_experiments:  # a bandit's are its own
+                self._assignments.of(one.experiment, one.arm).inc()
 
     def attempt(self, attempt: FailedAttempt) -> None:
         """Count one failed attempt."""
