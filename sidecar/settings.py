@@ -60,6 +60,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     record_decisions: int = 1000
     decision_log: int = 100_000
     decision_log_hours: float = 72.0
+    decision_facts: float = 0.1
     feedback_hours: float = 24.0
     feedback_decisions: int = 1_000_000
     feedback_per_second: float = 100.0
@@ -84,6 +85,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _check_range("record_decisions", settings.record_decisions, 0, 100_000)
         _check_range("decision_log", settings.decision_log, 0, 100_000_000)
         _check_range("decision_log_hours", settings.decision_log_hours, 0.01, 8760)
+        _check_range("decision_facts", settings.decision_facts, 0, 1)
         _check_range("feedback_hours", settings.feedback_hours, 0.01, 8760)
         _check_range("feedback_decisions", settings.feedback_decisions, 0, 100_000_000)
         _check_range("feedback_per_second", settings.feedback_per_second, 0.1, 1_000_000)

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import math
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ import uvloop
 
 from sidecar.app import logs
 from sidecar.app.channel import Inbox
+from sidecar.app.recording import FactsRecorder, facts_recorder
 from sidecar.app.rules import open_feed
 from sidecar.config.redis_client import connect
 from sidecar.explain import Records
@@ -64,11 +66,12 @@ async def _run(settings: Settings, place: int) -> None:
     guards = Guards(ca_file=None if settings.ca_file is None else str(settings.ca_file))
     memory = LiveMemory(redis, prefix=settings.prefix, verdict=guards.verdict)
     live = Live(lambda: cache.current, lambda: inbox.stats, memory, guards)
-    server = _server(settings, socket_path(settings.run_folder(), place), live)
+    recorder = facts_recorder(settings, redis)
+    server = _server(settings, socket_path(settings.run_folder(), place), live, recorder)
     await server.start()
     gc.freeze()  # what was imported stays for good: the collector need not look at it again
     listening = asyncio.create_task(inbox.listen())
-    running = [listening, *map(asyncio.create_task, (feed.run(), memory.run()))]
+    running = [listening, *map(asyncio.create_task, (feed.run(), memory.run(), recorder.run()))]
     await _until_told(listening)
     _log.info("draining")
     await server.drain(NOTICE_SECONDS, GRACE_SECONDS)
@@ -76,11 +79,14 @@ async def _run(settings: Settings, place: int) -> None:
         task.cancel()
     await asyncio.gather(*running, return_exceptions=True)
     await memory.flush()
+    await recorder.flush(math.inf)
     await guards.close()
     await redis.aclose()
 
 
-def _server(settings: Settings, socket: Path, live: Live) -> DecisionServer:
+def _server(
+    settings: Settings, socket: Path, live: Live, recorder: FactsRecorder
+) -> DecisionServer:
     """Return the server of decisions and explanations on ``socket``."""
     records, most_bytes = Records(settings.record_decisions), settings.max_body_bytes
     asker = settings.explain_askers()
@@ -92,6 +98,7 @@ def _server(settings: Settings, socket: Path, live: Live) -> DecisionServer:
         guards=live.guards,
         records=records,
         explain_to=Asker(*asker) if any(asker) else None,
+        sample=recorder,
     )
     explainer = Explainer(
         live.snapshot,

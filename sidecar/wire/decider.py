@@ -54,6 +54,15 @@ class Guards(Protocol):
         """Return the verdict, ``{"error": …}`` when there is none; never raises."""
 
 
+class Sample(Protocol):
+    """Takes some requests, to look at them later. ``below``: the seeds of those that it takes."""
+
+    below: int
+
+    def take(self, record: Record, request: InferenceRequest) -> None:
+        """Take a request. Never waits, never raises."""
+
+
 class _Case(NamedTuple):
     """One request on its way to an answer. ``body``: also when it is too long for the record."""
 
@@ -69,6 +78,7 @@ class Decider:
     """Everything that a worker needs to answer: the live snapshot, statistics and limits.
 
     ``explain_to``: who may ask on a request why it goes where it goes; ``None``: nobody.
+    ``sample``: takes a share of all requests that could be read.
     """
 
     def __init__(  # noqa: PLR0913 - what is live, and what is optional
@@ -81,6 +91,7 @@ class Decider:
         guards: Guards | None = None,
         records: Records | None = None,
         explain_to: Asker | None = None,
+        sample: Sample | None = None,
     ) -> None:
         self._snapshot = snapshot
         self._stats = stats
@@ -90,6 +101,8 @@ class Decider:
         self._guards = guards
         self._keep = records.keep if records is not None else None
         self._explain_to = explain_to
+        self._sample = sample
+        self._below = 0 if sample is None else sample.below
         self._answers = Answers()
 
     @property
@@ -125,6 +138,8 @@ class Decider:
             if size > self._max_body_bytes:
                 raise BodyTooLarge(f"the body has {size} bytes of {self._max_body_bytes}")
             request = facts.read(path, headers, body, keys=snapshot.keys)
+            if seed < self._below and self._sample is not None:
+                self._sample.take(record, request)
             decision = decide(snapshot, stats, request, Entropy(seed), now, recall)
         except RequestError as error:
             return self._refused(case, error)
