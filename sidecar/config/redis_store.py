@@ -51,12 +51,16 @@ class Stored(NamedTuple):
 
 
 class Change(NamedTuple):
-    """An entry of the history. ``when`` is ISO 8601 in UTC."""
+    """An entry of the history. ``when`` is ISO 8601 in UTC.
+
+    ``evidence``: the figures that a change was decided on, a JSON value, when it was by figures.
+    """
 
     version: int
     when: str
     who: str
     what: str
+    evidence: Any = None
 
 
 class RedisStore:
@@ -99,16 +103,25 @@ class RedisStore:
         return tracking(self._redis, [*self._hashes, self._version], self._where)
 
     async def apply(
-        self, documents: Documents, *, based_on: Stored | int | None, who: str, what: str
+        self,
+        documents: Documents,
+        *,
+        based_on: Stored | int | None,
+        who: str,
+        what: str,
+        evidence: Any = None,
     ) -> int:
         """Replace all documents at once and return the new version.
 
         ``based_on``: what was read before the change was made, or just its version. Raises
         StoreConflict when the store is not at that version any more; given all that was read,
-        also when somebody edited by hand since. ``None``: whatever is there now.
+        also when somebody edited by hand since. ``None``: whatever is there now. ``evidence``: a
+        JSON value for the history.
         """
         keys = [self._version, self._digest, *self._hashes]
         entry = await asyncio.to_thread(_entry, documents, who, what)
+        if evidence is not None:
+            entry["evidence"] = msgspec.json.encode(evidence)
         async with answering(self._where), self._redis.pipeline(transaction=True) as pipe:
             await pipe.watch(*keys)
             stored = await self.load()
@@ -140,12 +153,7 @@ class RedisStore:
         """Return the last ``count`` changes, newest first."""
         async with answering(self._where):
             entries = await self._redis.xrevrange(self._history, count=count)
-            return [
-                Change(
-                    int(fields[b"version"]), *(_text(fields, n) for n in ("when", "who", "what"))
-                )
-                for _, fields in entries
-            ]
+            return [_change(fields) for _, fields in entries]
 
     async def version_at(self, version: int) -> Documents | None:
         """Return the documents of a version, or ``None`` when the history has it no more."""
@@ -216,3 +224,15 @@ def _entries(entry: Mapping[str, Any]) -> int:
 
 def _text(fields: Mapping[bytes, bytes], name: str) -> str:
     return fields[name.encode()].decode(errors="replace")
+
+
+def _change(fields: Mapping[bytes, bytes]) -> Change:
+    when, who, what = (_text(fields, name) for name in ("when", "who", "what"))
+    return Change(int(fields[b"version"]), when, who, what, _json(fields.get(b"evidence")))
+
+
+def _json(text: bytes | None) -> Any:
+    try:
+        return None if text is None else msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return None

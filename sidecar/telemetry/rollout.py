@@ -11,6 +11,7 @@ all the time behind a good fallback would look healthy, only slow.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,6 +20,7 @@ from sidecar.evidence import (
     Guard,
     Interval,
     Patience,
+    Srm,
     Statistic,
     Step,
     Verdict,
@@ -30,6 +32,18 @@ from sidecar.evidence import (
 from sidecar.model import Experiment, Metric, Rollout, RolloutGuard
 from sidecar.telemetry.experiments import ArmStats, Measured
 from sidecar.telemetry.stretches import Arms, Record, srm_of
+
+
+class Watched(NamedTuple):
+    """What the node that leads knows of a running experiment.
+
+    ``step``: what its rollout has come to; ``None`` without one, or when the candidate has nothing.
+    """
+
+    experiment: Experiment
+    stats: Arms
+    srm: Srm
+    step: Step | None
 
 
 def sides(experiment: Experiment) -> tuple[str, str]:
