@@ -41,6 +41,18 @@ def mixture_radius(variance: Numbers, eta: Numbers, alpha: float) -> Any:
     return np.sqrt(variance * (1 + 1 / eta) * np.log((1 + eta) / alpha**2))
 
 
+def widened(radius: Numbers, error: Numbers, skew: Numbers) -> Any:
+    """Return the radius on the side where skewed values make it too short.
+
+    ``radius + error x skew (2 z^2 + 1) / 6`` with z = radius / error and ``error`` the estimate's
+    standard error: the Cornish-Fisher correction of a studentised mean (Hall, "The Bootstrap and
+    Edgeworth Expansion", 1992, section 2.3). ``skew`` is that of the estimate, the values' over
+    sqrt(n), towards this side; a negative one changes nothing, to be on the safe side.
+    """
+    z = radius / error
+    return radius + error * np.maximum(skew, 0.0) * (2 * z**2 + 1) / 6
+
+
 def log_martingale(
     hits: Numbers, n: Numbers, share: Numbers, prior: tuple[Numbers, Numbers]
 ) -> Any:

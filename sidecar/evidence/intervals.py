@@ -6,8 +6,8 @@ experiment, so one may look at any time, stop at any time, and go on.
 =========== ================================= ==================================================
 statistic   one arm                           two arms
 =========== ================================= ==================================================
-Proportion  exact (`proportions`)             exact while events are few, then asymptotic
-Moments     asymptotic (`boundary`)           asymptotic
+Proportion  exact (`proportions`)             exact, then both, then asymptotic, by events
+Moments     asymptotic, mindful of skewness   asymptotic
 Ratio       asymptotic, delta method          asymptotic, delta method
 Histogram   exact (`quantiles`)               exact
 =========== ================================= ==================================================
@@ -19,14 +19,17 @@ stayed the same, parallel to the other arm's (`pairing` tells why that matters).
 import math
 from collections.abc import Sequence
 
-from sidecar.evidence.boundary import TIGHT_AT, mixing, mixture_radius
+from sidecar.evidence.boundary import TIGHT_AT, mixing, mixture_radius, widened
 from sidecar.evidence.histogram import Histogram
 from sidecar.evidence.interval import Interval, bounded
 from sidecar.evidence.pairing import (
+    FEW_EVENTS,
     FEWEST,
+    MANY_EVENTS,
     Averaged,
+    Comparison,
     compare,
-    few_events,
+    events,
     logarithmic,
     radius,
     weight,
@@ -39,8 +42,8 @@ Statistic = Moments | Proportion | Ratio | Histogram
 Arm = Statistic | Sequence[Statistic]
 
 EXACT_SHARE = 0.2
-"""Of alpha: what the exact phase of a comparison may err; the rest is left to the asymptotic one,
-so that both together err alpha at most (union bound)."""
+"""Of alpha: what the exact bounds of a comparison may err; the rest is left to the asymptotic ones,
+so that both together err alpha at most (union bound), also where both are used at once."""
 
 
 def interval(
@@ -56,8 +59,11 @@ def interval(
         return bounded(n, estimate, *share_bounds(arm, alpha))
     if n < FEWEST or arm.variance <= 0:
         return Interval(n, estimate)
-    half = float(mixture_radius(arm.variance / n, mixing(alpha, tight_at) * n, alpha))
-    return bounded(n, estimate, estimate - half, estimate + half)
+    half = mixture_radius(arm.variance / n, mixing(alpha, tight_at) * n, alpha)
+    # Of many small values and few great ones, the great ones may not have come yet.
+    error, skew = math.sqrt(arm.variance / n), _skewness(arm) / math.sqrt(n)
+    low, high = widened(half, error, -skew), widened(half, error, skew)
+    return bounded(n, estimate, estimate - low, estimate + high)
 
 
 def difference(
@@ -79,15 +85,12 @@ def difference(
     if both is None:
         return Interval(_values(sums))
     estimate = both.candidate.value - both.control.value
-    if isinstance(sums[0][0], Proportion):
-        if few_events(both):
-            bounds = difference_bounds(*_shares(sums), alpha * EXACT_SHARE)
-            return bounded(both.n, estimate, *bounds)
-        alpha *= 1 - EXACT_SHARE
-    half = radius(both, alpha, tight_at)
-    if half is None:
-        return Interval(both.n, estimate)
-    return bounded(both.n, estimate, estimate - half, estimate + half)
+    half = radius(both, _asymptotic_part(sums, alpha), tight_at)
+    rough = _EVERYTHING if half is None else (estimate - half, estimate + half)
+    if not _is_exact(both, sums):
+        return bounded(both.n, estimate, *rough)
+    exact = difference_bounds(*_shares(sums), alpha * EXACT_SHARE)
+    return bounded(both.n, estimate, *_common(exact, rough, both))
 
 
 def ratio(
@@ -110,20 +113,39 @@ def ratio(
         return Interval(_values(sums))
     below = both.control.value
     estimate = both.candidate.value / below if below else None
-    if isinstance(sums[0][0], Proportion):
-        if few_events(both):
-            bounds = ratio_bounds(*_shares(sums), alpha * EXACT_SHARE)
-            return bounded(both.n, estimate, *bounds)
-        alpha *= 1 - EXACT_SHARE
     logs = logarithmic(both)
-    half = logs and radius(logs, alpha, tight_at)
-    if estimate is None or half is None:
-        return Interval(both.n, estimate)
-    return bounded(both.n, estimate, estimate * math.exp(-half), estimate * math.exp(half))
+    half = logs and radius(logs, _asymptotic_part(sums, alpha), tight_at)
+    rough = _EVERYTHING
+    if estimate is not None and half is not None:
+        rough = (estimate * math.exp(-half), estimate * math.exp(half))
+    if not _is_exact(both, sums):
+        return bounded(both.n, estimate, *rough)
+    exact = ratio_bounds(*_shares(sums), alpha * EXACT_SHARE)
+    return bounded(both.n, estimate, *_common(exact, rough, both))
 
 
 Histograms = tuple[Sequence[Histogram], Sequence[Histogram]]
 Averages = tuple[Sequence[Averaged], Sequence[Averaged]]
+
+
+Bounds = tuple[float, float]
+_EVERYTHING = (-math.inf, math.inf)
+
+
+def _asymptotic_part(sums: Averages, alpha: float) -> float:
+    """Return what of alpha the asymptotic bounds may err."""
+    return alpha * (1 - EXACT_SHARE) if isinstance(sums[0][0], Proportion) else alpha
+
+
+def _is_exact(both: Comparison, sums: Averages) -> bool:
+    """Tell whether exact bounds have to be, or are worth being, computed."""
+    return isinstance(sums[0][0], Proportion) and events(both) < MANY_EVENTS
+
+
+def _common(exact: Bounds, rough: Bounds, both: Comparison) -> Bounds:
+    """Return what both leave possible; the exact bounds alone while events are few."""
+    low, high = max(exact[0], rough[0]), min(exact[1], rough[1])
+    return exact if events(both) < FEW_EVENTS or low > high else (low, high)
 
 
 def _split(control: Arm, candidate: Arm) -> tuple[Histograms | None, Averages]:
@@ -163,6 +185,11 @@ def _shares(arms: Averages) -> tuple[list[Proportion], list[Proportion], list[fl
     ]
     weights = [weight(mine.n, theirs.n) for mine, theirs in pairs]
     return [mine for mine, _ in pairs], [theirs for _, theirs in pairs], weights
+
+
+def _skewness(arm: Averaged) -> float:
+    """Return the skewness; of ratios it is not known, and matters less."""
+    return arm.skewness if isinstance(arm, Moments) else 0.0
 
 
 def _level(level: float | None) -> float:

@@ -17,8 +17,10 @@ Averaged = Moments | Proportion | Ratio
 
 FEWEST = 100
 """Values in each arm below which an asymptotic interval says nothing."""
-FEW_EVENTS = 20
-"""Events, and non-events, in each arm below which two proportions are compared exactly."""
+FEW_EVENTS = 10
+"""Events, and non-events, in each arm below which two proportions are compared exactly only."""
+MANY_EVENTS = 40
+"""The same, from which on they are compared asymptotically only: exact bounds add nothing then."""
 
 
 class Point(NamedTuple):
@@ -87,10 +89,10 @@ def radius(both: Comparison, alpha: float, tight_at: float) -> float | None:
     return float(mixture_radius(variance, eta, alpha))
 
 
-def few_events(both: Comparison) -> bool:
-    """Tell whether an arm has seen so few events, or non-events, that only exact bounds hold."""
+def events(both: Comparison) -> float:
+    """Return the least number of events, or of non-events, that an arm has seen."""
     arms = (both.control, both.candidate)
-    return any(min(arm.value, 1 - arm.value) * arm.n < FEW_EVENTS for arm in arms)
+    return min(min(arm.value, 1 - arm.value) * arm.n for arm in arms)
 
 
 def _tells(arm: Averaged) -> bool:

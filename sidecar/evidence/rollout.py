@@ -8,8 +8,9 @@ The rule, in this order:
 3. It is the last step: **hold**, there is nowhere to go.
 4. Fewer exposures in this step than ``min_exposures``: **hold**.
 5. All guards are safe (or there are none): **promote**.
-6. ``max_exposures`` is set and reached, and there is still no harm: **promote**; who sets it
-   prefers going on in doubt to waiting for certainty.
+6. ``max_exposures`` is set and reached, there is still no harm, and the next step leaves the
+   control some traffic: **promote**; who sets it prefers going on in doubt to waiting for
+   certainty. To 100 % only rule 5 leads: beyond, nothing is left to compare with.
 7. Else **hold**.
 
 Guards are judged with confidence sequences over the whole experiment, so this may be asked after
@@ -65,34 +66,36 @@ def decide_step(
 
     ``exposures`` are the requests that the candidate got since the step began.
     """
-    last = step >= len(steps) - 1
-    action, reason = _ruled(last, verdicts, exposures, srm, patience)
-    after = {"promote": steps[min(step + 1, len(steps) - 1)], "hold": steps[step], "roll_back": 0.0}
+    following = steps[step + 1] if step + 1 < len(steps) else None
+    action, reason = _ruled(following, verdicts, exposures, srm, patience)
+    after = {"promote": following or 0.0, "hold": steps[step], "roll_back": 0.0}
     evidence = Evidence(step, steps[step], exposures, srm, list(verdicts))
     return Step(action, reason, after[action], evidence)
 
 
 def _ruled(
-    last: bool, verdicts: Sequence[Verdict], exposures: int, srm: Srm, patience: Patience
+    following: float | None,
+    verdicts: Sequence[Verdict],
+    exposures: int,
+    srm: Srm,
+    patience: Patience,
 ) -> tuple[Action, str]:
     harm = [f"{each.metric}: {each.reason}" for each in verdicts if each.state == "harm"]
     if harm:
         return "roll_back", "; ".join(harm)
     if srm.flag:
         return "hold", f"traffic is not split as the shares say (p = {srm.p_value:.2g})"
-    if last:
+    if following is None:
         return "hold", "this is the last step"
     if exposures < patience.min_exposures:
         return "hold", f"{exposures} of {patience.min_exposures} exposures"
-    return _promoted(verdicts, exposures, patience)
+    return _promoted(verdicts, exposures, patience.max_exposures if following < 100 else None)
 
 
-def _promoted(
-    verdicts: Sequence[Verdict], exposures: int, patience: Patience
-) -> tuple[Action, str]:
+def _promoted(verdicts: Sequence[Verdict], exposures: int, most: int | None) -> tuple[Action, str]:
     unclear = [each.metric for each in verdicts if each.state == "unclear"]
     if not unclear:
         return "promote", "all guards are safe"
-    if patience.max_exposures is not None and exposures >= patience.max_exposures:
+    if most is not None and exposures >= most:
         return "promote", f"no harm after {exposures} exposures; unclear: {', '.join(unclear)}"
     return "hold", f"unclear: {', '.join(unclear)}"

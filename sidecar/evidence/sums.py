@@ -29,10 +29,11 @@ class _Sums(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Moments(_Sums):
-    """What a mean and its interval need: count, sum and sum of squares."""
+    """What a mean and its interval need: count, sum, sum of squares and, if kept, of cubes."""
 
     total: float = 0.0
     squares: float = 0.0
+    cubes: float = 0.0
 
     def add(self, value: float) -> None:
         """Count one value. Raises ValueError when it is not finite: it would spoil the sum."""
@@ -40,6 +41,7 @@ class Moments(_Sums):
         self.n += 1
         self.total += value
         self.squares += value * value
+        self.cubes += value * value * value
 
     @property
     def mean(self) -> float:
@@ -52,6 +54,18 @@ class Moments(_Sums):
         if self.n <= 1:
             return 0.0
         return max(0.0, (self.squares - self.total * self.mean) / (self.n - 1))
+
+    @property
+    def skewness(self) -> float:
+        """The third central moment over the standard deviation's cube.
+
+        0 of values that are alike, and where cubes were not kept.
+        """
+        if not self.cubes or self.variance <= 0:
+            return 0.0
+        mean = self.mean
+        third = (self.cubes - 3 * mean * self.squares) / self.n + 2 * mean**3
+        return third / math.sqrt(self.variance) ** 3
 
 
 class Proportion(_Sums):

@@ -33,6 +33,7 @@ def verdicts(*states):
             ("promote", "no harm after 5000 exposures; unclear: m1", 20),
         ),
         (["unclear"], 10**6, FINE, 1, Patience(1), ("hold", "unclear: m0", 5)),
+        (["unclear"], 10**6, FINE, 3, PATIENCE, ("hold", "unclear: m0", 50)),
         (["safe"], 900, FINE, 4, PATIENCE, ("hold", "this is the last step", 100)),
         (["safe"], 900, FINE, 3, PATIENCE, ("promote", "all guards are safe", 100)),
     ],

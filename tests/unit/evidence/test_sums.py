@@ -48,10 +48,16 @@ def test_scaled_sums_keep_the_mean_and_lose_weight(kind):
         assert half.mean == filled(kind, [0.25, 0.5, 1.0, 1.0]).mean
 
 
-def test_moments_know_mean_and_variance():
+def test_moments_know_mean_variance_and_skewness():
     sums = filled(Moments, [1, 2, 3, 6])
 
     assert (sums.n, sums.mean, sums.variance) == (4, 3, pytest.approx(14 / 3))
+    # ((1 - 3)^3 + (2 - 3)^3 + (6 - 3)^3) / 4 = 4.5
+    assert sums.skewness == pytest.approx(4.5 / (14 / 3) ** 1.5)
+
+
+def test_without_cubes_nothing_is_made_up_about_skewness():
+    assert Moments(4, 12, 50).skewness == 0
 
 
 def test_a_ratio_is_that_of_the_sums():

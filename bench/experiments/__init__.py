@@ -1,0 +1,1 @@
+"""Simulations of experiments: do the statistics keep what they promise?"""
