@@ -6,10 +6,25 @@ A frame is a length (4 bytes, big-endian) and a msgpack'd `Bulletin`.
 
 import asyncio
 import sys
+from collections.abc import Mapping
 
 import msgspec
 
-from sidecar.model import BackendStats, Snapshot, Stats
+from sidecar.model import BackendStats, Odds, Snapshot, Stats
+
+Bandits = Mapping[str, Mapping[str, Odds]]
+"""As in `Stats.bandits`."""
+
+_encoder = msgspec.msgpack.Encoder(order="deterministic")
+_read_bandits = msgspec.msgpack.Decoder(dict[str, dict[str, Odds]]).decode
+
+
+def packed(bandits: Bandits) -> msgspec.Raw:
+    """Return the odds of bandits for a bulletin: they change less often than the rest."""
+    return msgspec.Raw(_encoder.encode(bandits))
+
+
+NO_BANDITS = packed({})
 
 
 class Bulletin(msgspec.Struct, frozen=True):
@@ -21,9 +36,10 @@ class Bulletin(msgspec.Struct, frozen=True):
 
     backends: dict[str, BackendStats] = {}
     ready: frozenset[str] | None = None
+    bandits: msgspec.Raw = NO_BANDITS
+    """Made by `packed`; read only when they differ from the last ones."""
 
 
-_encoder = msgspec.msgpack.Encoder(order="deterministic")
 _decoder = msgspec.msgpack.Decoder(Bulletin)
 _LENGTH = 4
 
@@ -41,6 +57,8 @@ class Inbox:
         self.stats = Stats()
         self._bulletin = Bulletin()
         self._backends: frozenset[str] = frozenset()
+        self._packed = bytes(NO_BANDITS)
+        self._bandits: Bandits = {}
 
     async def listen(self) -> None:
         """Read frames from standard input; returns when control is gone."""
@@ -57,6 +75,9 @@ class Inbox:
     def take(self, bulletin: Bulletin) -> None:
         """Use what control says from now on."""
         self._bulletin = bulletin
+        said = bytes(bulletin.bandits)
+        if said != self._packed:
+            self._packed, self._bandits = said, _read_bandits(said)
         self._refresh()
 
     def use(self, snapshot: Snapshot) -> None:
@@ -67,4 +88,4 @@ class Inbox:
     def _refresh(self) -> None:
         ready = self._bulletin.ready
         unready = frozenset() if ready is None else self._backends - ready
-        self.stats = Stats(backends=self._bulletin.backends, unready=unready)
+        self.stats = Stats(self._bulletin.backends, unready, self._bandits)

@@ -18,21 +18,24 @@ from sidecar import __version__
 from sidecar.admin.explain import explain_router
 from sidecar.admin.http import admin_app
 from sidecar.app import logs
-from sidecar.app.channel import Bulletin
+from sidecar.app.channel import NO_BANDITS, Bandits, Bulletin, packed
 from sidecar.app.envoy import envoy_settings, write_bootstrap
 from sidecar.app.explaining import ask_workers
 from sidecar.app.http import Server, server
 from sidecar.app.outcomes import Outcomes
 from sidecar.app.ports import check_ports
+from sidecar.app.rollout import Rollouts
 from sidecar.app.rules import open_feed
 from sidecar.app.workers import Workers
 from sidecar.config.redis_client import connect
+from sidecar.config.redis_store import RedisStore
 from sidecar.model import Snapshot
 from sidecar.settings import Settings
 from sidecar.telemetry.access_log import access_log_handlers
 from sidecar.telemetry.gauges import Gauges
 from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.recorder import Recorder
+from sidecar.telemetry.rollout_gauges import RolloutCollector, Sources
 from sidecar.telemetry.shared_stats import SharedStats
 from sidecar.telemetry.windows import Totals, Windows, view
 from sidecar.xds.envoy_admin import AdminUnreachable, BackendHealth, EnvoyAdmin
@@ -76,7 +79,16 @@ class Control:
             in_flight=self._in_flight,
         )
         self._outcomes = Outcomes(settings, self._metrics, lambda: self._cache.current)
+        self._rollouts = Rollouts(
+            RedisStore(settings.store_url(), settings.prefix),
+            connect(settings.store_url()),
+            prefix=settings.prefix,
+            node=settings.node,
+            snapshot=lambda: self._cache.current,
+        )
+        self._metrics.registry.register(RolloutCollector(self._rollout_sources()))
         self._totals: Totals = {}
+        self._odds = NO_BANDITS
         self._refused: str | None = None
         self._refusals = 0
         self._new_rules = asyncio.Event()
@@ -99,6 +111,8 @@ class Control:
                 ("statistics", self._shared.run(self._take_totals)),
                 ("envoy", self._watch_envoy()),
                 ("outcomes", self._outcomes.run()),
+                ("bandits", self._outcomes.bandits.run(self._take_odds)),
+                ("rollouts", self._rollouts.run()),
                 ("feedback", self._outcomes.clients_server().serve()),
                 ("admin", admin.serve()),
             )
@@ -155,9 +169,13 @@ class Control:
         self._totals = totals
         self._inform_workers()
 
+    def _take_odds(self, odds: Bandits) -> None:
+        self._odds = packed(odds)
+        self._inform_workers()
+
     def _inform_workers(self) -> None:
         stats = view(self._totals, self._shared.in_flight(), ())
-        self._workers.push(Bulletin(backends=dict(stats.backends), ready=self._ready()))
+        self._workers.push(Bulletin(dict(stats.backends), self._ready(), self._odds))
 
     def _ready(self) -> frozenset[str] | None:
         if self._published is None:
@@ -209,6 +227,16 @@ class Control:
             store_up=lambda: float(bool(self._feed.store_up)),
             in_flight=self._in_flight,
             healthy=lambda: {name: one.healthy for name, one in self._health.items()},
+        )
+
+    def _rollout_sources(self) -> Sources:
+        return Sources(
+            experiments=lambda: (
+                self._cache.current.experiments.values() if self._cache.current else ()
+            ),
+            watched=lambda: self._rollouts.watched,
+            rollbacks=lambda: self._rollouts.rollbacks,
+            leads=lambda: self._rollouts.lease.held,
         )
 
     # ── HTTP ───────────────────────────────────────────────────────────────

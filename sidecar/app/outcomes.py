@@ -13,9 +13,11 @@ from sidecar.config.redis_client import connect
 from sidecar.model import Experiment, Snapshot
 from sidecar.settings import Settings
 from sidecar.telemetry.arm_sums import ArmSums, Pairs, measure, pairs_of
+from sidecar.telemetry.bandits import Bandits
 from sidecar.telemetry.decision_index import ASSIGNED, OTHERS, DecisionIndex
 from sidecar.telemetry.decision_log import DecisionLog
 from sidecar.telemetry.feedback import Accepted, Feedback
+from sidecar.telemetry.gauges import BanditCollector
 from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.outbox import Outbox
 from sidecar.telemetry.outcome import Outcome
@@ -54,13 +56,16 @@ class Outcomes:
             settings.decision_log_hours,
             metrics.decision_log,
         )
-        sources = (self._sums, self._index, self._decisions)
+        self.bandits = Bandits(redis, settings.prefix)
+        metrics.registry.register(BanditCollector(self.bandits.probabilities))
+        sources = (self._sums, self._index, self._decisions, self.bandits)
         self._outbox = Outbox(redis, settings.node, sources)
         feedback = Feedback(redis, self._index, self._experiments, listeners=[self._on_feedback])
         self._desk = Desk(feedback, settings.feedback_per_second, self._keys)
 
     def use(self, snapshot: Snapshot) -> None:
-        """Know the experiments of ``snapshot``."""
+        """Know the experiments and the bandits of ``snapshot``."""
+        self.bandits.use(snapshot)
         self._pairs = pairs_of(snapshot.experiments.values())
 
     async def run(self) -> None:
@@ -94,6 +99,7 @@ class Outcomes:
         if outcome.assignments:
             self._sums.add(outcome, values, self._pairs)
             self._tally.take(len(outcome.assignments))
+            self.bandits.add(outcome, values)
         self._decisions.add(outcome, values)
         self._index.add(outcome)
 
@@ -104,10 +110,11 @@ class Outcomes:
     def _on_feedback(self, accepted: Accepted) -> None:
         name = accepted.metric if accepted.declared else ""
         self._metrics.feedback(accepted.backend, name)
+        self.bandits.feedback(accepted)
 
     def _experiments(self) -> Mapping[str, Experiment]:
         snapshot = self._snapshot()
-        return snapshot.experiments if snapshot else {}
+        return {**self.bandits.experiments, **(snapshot.experiments if snapshot else {})}
 
     def _keys(self) -> Container[str]:
         snapshot = self._snapshot()

@@ -139,7 +139,9 @@ class Bandits:
         """Return by router and arm the probability in the mean over buckets, by their samples."""
         found = {}
         for learned in self._learned.values():
-            bandit, odds = learned.bandit, [one.odds for one in learned.buckets.values()]
+            # A copy first: this may be asked on another thread.
+            odds = [one.odds for one in [*learned.buckets.values()]]
+            bandit = learned.bandit
             weights = [sum(each.samples) for each in odds]
             total = sum(weights)
             for place, arm in enumerate(bandit.arms):

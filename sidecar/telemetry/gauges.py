@@ -1,6 +1,7 @@
 """What other rooms know, asked for when Prometheus scrapes."""
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
 import structlog
@@ -8,6 +9,8 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 _log = structlog.get_logger()
+
+_MOST_ARMS = 1000
 
 Number = Callable[[], float | None]
 """Returns ``None`` when there is nothing to say; the metric is absent then."""
@@ -99,3 +102,21 @@ class GaugeCollector(Collector):
             label = self._backend_label(backend)
             summed[label] = summed.get(label, 0.0) + number
         return summed
+
+
+class BanditCollector(Collector):
+    """Asks at each scrape how bandits draw. ``source``: (router, arm) → probability."""
+
+    def __init__(self, source: Callable[[], Mapping[tuple[str, str], float]]) -> None:
+        self._source = source
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield what the odds are now, of the first 1,000 pairs."""
+        family = GaugeMetricFamily(
+            "pointsman_bandit_probability",
+            "Probability of an arm of a bandit, in the mean over its buckets by their samples.",
+            labels=["router", "arm"],
+        )
+        for labels, probability in islice(self._source().items(), _MOST_ARMS):
+            family.add_metric(labels, probability)
+        yield family

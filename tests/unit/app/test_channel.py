@@ -1,9 +1,9 @@
 """What a worker makes of control's bulletins."""
 
-from sidecar.app.channel import Bulletin, Inbox, frame
+from sidecar.app.channel import _LENGTH, Bulletin, Inbox, _decoder, frame, packed
 from sidecar.config.compile import compile_snapshot
 from sidecar.config.documents import Documents
-from sidecar.model import BackendStats
+from sidecar.model import BackendStats, Odds
 
 
 def snapshot_of(*names):
@@ -46,3 +46,20 @@ def test_equal_bulletins_are_equal_bytes():
     other = frame(Bulletin(ready=frozenset(reversed(names))))
 
     assert one == other
+
+
+def test_odds_of_bandits_arrive_as_they_were_and_are_read_once():
+    odds = {"b:1": {"acme|<500": Odds((0.25, 0.75), (3.5, 90.0))}}
+    inbox = Inbox()
+
+    for ready in ("a", "b"):
+        sent = frame(Bulletin(ready=frozenset({ready}), bandits=packed(odds)))
+        inbox.take(_decoder.decode(sent[_LENGTH:]))
+        if ready == "a":
+            first = inbox.stats.bandits
+
+    assert first == odds
+    assert type(first["b:1"]["acme|<500"]) is Odds
+    assert inbox.stats.bandits is first
+    inbox.take(Bulletin())
+    assert inbox.stats.bandits == {}
