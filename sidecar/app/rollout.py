@@ -17,6 +17,7 @@ import structlog
 
 from sidecar.app.lease import Lease
 from sidecar.config import experiment_edits
+from sidecar.config.documents import Documents
 from sidecar.config.experiment_edits import Edit, edited
 from sidecar.config.experiments import decode_experiment
 from sidecar.config.redis_client import answering
@@ -196,16 +197,25 @@ class Rollouts:
         tell("rollout", experiment=name, action=step.action, what=what, version=version)
 
 
-async def write(store: RedisStore, name: str, edit: Edit, *, who: str, evidence: Any = None) -> int:
+async def write(
+    store: RedisStore,
+    name: str,
+    edit: Edit,
+    *,
+    who: str,
+    evidence: Any = None,
+    check: Callable[[Documents], None] = lambda _: None,
+) -> int:
     """Change one experiment in the store in one write and return the new version.
 
     Somebody else's write in between costs another attempt on what they wrote. Raises ConfigError
     when there is no such experiment or the edit cannot be done, StoreConflict when others wrote
-    all the time, and what ``edit`` raises.
+    all the time, and what ``edit`` and ``check`` (is given what is to be written) raise.
     """
     for attempt in range(_ATTEMPTS):
         stored = await store.load()
         documents, what = edited(stored.documents, name, edit)
+        check(documents)
         what = what if what.startswith(f"{name}: ") else f"{name}: {what}"
         try:
             return await store.apply(
