@@ -1,8 +1,8 @@
 """What is known of one bandit: in Redis, and on this node.
 
 One hash per bandit and version, ``{prefix}bandit:{name}:{version}``. Field ``bucket:{bucket}`` has
-an `Earned` as JSON; ``rev`` rises with every change, ``buckets`` counts them, and ``node:{node}``
-is the last addition of a node.
+an `Earned` as JSON, ``buckets`` is how many there are, ``rev`` the time of the last change, and
+``node:{node}`` the number of the last addition of a node.
 """
 
 import time
@@ -71,7 +71,7 @@ for i = 10, #ARGV, 2 do
   earned.slots[slot], earned.at = mine, now
   redis.call('HSET', KEYS[1], 'bucket:' .. bucket, cjson.encode(earned))
 end
-redis.call('HINCRBY', KEYS[1], 'rev', 1)
+redis.call('HSET', KEYS[1], 'rev', string.format('%d.%06d', time[1], time[2]))
 redis.call('EXPIRE', KEYS[1], ARGV[9])
 return 1
 """
