@@ -26,6 +26,7 @@ BENCHMARKS = {
     "edits": "bench.edits:bench_edits",
     "memory": "bench.memory:bench_memory",
     "streaming": "bench.streaming:bench_streaming",
+    "outcomes": "bench.outcomes:bench_outcomes",
     "client": "bench.client:bench_client",
 }
 """Name → module:function, in the order of the table."""

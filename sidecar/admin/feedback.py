@@ -114,7 +114,7 @@ def clients_app(desk: Desk) -> FastAPI:
 
 def peer(request: Request, _keys: Container[str] = ()) -> str:
     """Return whom the admin address counts as one caller."""
-    return request.client.host if request.client else ""
+    return f"admin {request.client.host}" if request.client else "admin"
 
 
 def client(request: Request, keys: Container[str]) -> str:

@@ -46,7 +46,7 @@ def access_log_handlers(sink: Sink) -> grpc.GenericRpcHandler:
     """Return the service, to be added to a grpc.aio server."""
 
     async def stream(messages: AsyncIterator[bytes], _context: Any) -> bytes:
-        reader = _Reader(sink)
+        reader = Reader(sink)
         async for message in messages:
             reader.feed(message)
         return b""
@@ -55,7 +55,7 @@ def access_log_handlers(sink: Sink) -> grpc.GenericRpcHandler:
     return grpc.method_handlers_generic_handler(_SERVICE, {"StreamAccessLogs": handler})
 
 
-class _Reader:
+class Reader:
     """One stream. Envoy names the log in the first message only."""
 
     def __init__(self, sink: Sink) -> None:
