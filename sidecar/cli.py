@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from sidecar import __version__
+from sidecar.cli_experiments import experiments
 from sidecar.cli_explain import explain
 from sidecar.cli_store import apply, check, export, fail, fault_text, history, rollback
 from sidecar.errors import ConfigError, PointsmanError, SettingsError, StoreConflict, StoreError
@@ -80,6 +81,7 @@ def serve() -> None:
 for _command in (check, apply, export, history, rollback):
     app.command()(_command)
 app.command()(explain)
+app.add_typer(experiments)
 
 
 @app.command("envoy-config")

@@ -93,15 +93,15 @@ def apply(
         stored = await store.load()
         if only_if_empty and not stored.documents.empty:
             return None
-        documents = _consistent(report.documents, stored, force=force)
+        documents = consistent(report.documents, stored, force=force)
         return await store.apply(
-            documents, based_on=stored, who=who or _user(), what=f"apply {file.name}"
+            documents, based_on=stored, who=who or user(), what=f"apply {file.name}"
         )
 
-    _report_live(_with_store(write, redis_url))
+    report_live(with_store(write, redis_url))
 
 
-def _consistent(documents: Documents, stored: Stored, *, force: bool) -> Documents:
+def consistent(documents: Documents, stored: Stored, *, force: bool) -> Documents:
     """Return documents under which no experiment mixes data; raises ConfigError without force."""
     faults = changes(stored.documents, documents)
     if faults and not force:
@@ -125,7 +125,7 @@ def export(
     async def read(store: RedisStore) -> bytes:
         return (await store.load()).documents.to_json()
 
-    text = msgspec.json.format(_with_store(read, redis_url), indent=2) + b"\n"
+    text = msgspec.json.format(with_store(read, redis_url), indent=2) + b"\n"
     if output is None:
         sys.stdout.buffer.write(text)
     else:
@@ -145,7 +145,7 @@ def history(
     async def read(store: RedisStore) -> list[Change]:
         return await store.history(count)
 
-    entries = _with_store(read, redis_url)
+    entries = with_store(read, redis_url)
     if as_json:
         rows = [
             {"version": e.version, "when": e.when, "who": e.who, "what": e.what}
@@ -178,28 +178,30 @@ def rollback(
         return await store.apply(
             documents,
             based_on=stored,
-            who=who or _user(),
+            who=who or user(),
             what=f"rollback to {version}",
         )
 
-    _report_live(_with_store(write, redis_url))
+    report_live(with_store(write, redis_url))
 
 
-def _user() -> str:
+def user() -> str:
+    """Return who runs this."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # no such user: a container's bare uid
         return str(os.getuid())
 
 
-def _report_live(version: int | None) -> None:
+def report_live(version: int | None) -> None:
+    """Say which version is live now; ``None`` when nothing was written."""
     if version is None:
         _out.print("[yellow]=[/] nothing written: the store holds documents already")
     else:
         _out.print(f"[green]✓[/] live as version {version}")
 
 
-def _with_store(use: Callable[[RedisStore], Awaitable[T]], redis_url: str | None) -> T:
+def with_store(use: Callable[[RedisStore], Awaitable[T]], redis_url: str | None) -> T:
     """Open the store of the settings, use it, close it."""
     settings = Settings.read(os.environ, redis_url=redis_url)
 

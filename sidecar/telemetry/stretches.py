@@ -12,7 +12,7 @@ traffic is tested, and exposures are counted, only in those that are.
 """
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -129,7 +129,7 @@ def record_key(prefix: str, experiment: str, version: int) -> str:
 class Texts(Protocol):
     """What is needed of redis.asyncio's clients."""
 
-    async def get(self, name: str, /) -> Any:
+    def get(self, name: str, /) -> Awaitable[Any]:
         """Return a text."""
 
 
