@@ -13,6 +13,8 @@ from bench.system import DECIDED, DECISION, SETTLE_SECONDS, System
 from bench.table import Row
 from sidecar import facts
 from sidecar.choose import STRATEGIES
+from sidecar.choose.bandit import bandits_in
+from sidecar.choose.buckets import MISSING
 from sidecar.config.compile import compile_snapshot
 from sidecar.config.documents import Documents
 from sidecar.decide import decide
@@ -21,6 +23,7 @@ from sidecar.model import (
     BackendStats,
     Entropy,
     InferenceRequest,
+    Odds,
     Snapshot,
     Stats,
     Window,
@@ -130,14 +133,18 @@ def _cost(snapshot: Snapshot, kind: str, seconds: float) -> Cost:
 def _stats(snapshot: Snapshot) -> Stats:
     """Return statistics of a minute in which every backend did something else."""
     window: Window = "1m"
+    rising = [float(place + 1) for place in range(TARGETS)]
+    odds = Odds(tuple(each / sum(rising) for each in rising), tuple(rising))
+    bandits = (one for route in snapshot.route_list for one in bandits_in(route.router))
     return Stats(
-        {
+        bandits={one.key: {MISSING: odds} for one in bandits},
+        backends={
             name: BackendStats(
                 {window: WindowStats(9, 0, 300.0 + 37 * place % 11, 30.0 + 7 * place % 5, 50.0)},
                 in_flight=place % 3,
             )
             for place, name in enumerate(snapshot.backends)
-        }
+        },
     )
 
 
