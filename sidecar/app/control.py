@@ -242,7 +242,7 @@ class Control:
     # ── HTTP ───────────────────────────────────────────────────────────────
 
     def _admin_server(self) -> Server:
-        routers = (self._explain_router(), self._outcomes.router())
+        routers = (self._explain_router(), *self._outcomes.routers())
         app = admin_app(self._metrics.render, self._readiness, *routers)
         return server(app, self._settings.admin)
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 import structlog
 from fastapi import APIRouter
 
+from sidecar.admin.experiments import experiments_router
 from sidecar.admin.feedback import Desk, clients_app, feedback_router
 from sidecar.app.http import Server, server
 from sidecar.config.redis_client import connect
@@ -37,7 +38,8 @@ class Outcomes:
     def __init__(
         self, settings: Settings, metrics: Metrics, snapshot: Callable[[], Snapshot | None]
     ) -> None:
-        redis = connect(settings.store_url())
+        self._redis = redis = connect(settings.store_url())
+        self._prefix = settings.prefix
         most = {
             ASSIGNED: settings.feedback_decisions,
             OTHERS: min(settings.feedback_decisions, MOST_OTHERS),
@@ -85,9 +87,10 @@ class Outcomes:
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self._outbox.flush()
 
-    def router(self) -> APIRouter:
-        """Return the endpoint for the admin address."""
-        return feedback_router(self._desk)
+    def routers(self) -> tuple[APIRouter, ...]:
+        """Return the endpoints for the admin address."""
+        reports = experiments_router(self._redis, self._prefix, self._experiments)
+        return feedback_router(self._desk), reports
 
     def outcome(self, outcome: Outcome) -> None:
         """Take what came of one request."""
