@@ -81,9 +81,13 @@ class Rollouts:
                 await self.turn()
                 await asyncio.sleep(INTERVAL)
         finally:
-            await self._quietly(self.lease.release())
-            await self._store.close()
+            await self._quietly(self._end())
+
+    async def _end(self) -> None:
+        async with answering(_PLACE, 1.0):
+            await self.lease.release()
             await self._redis.aclose()
+        await self._store.close()
 
     async def turn(self) -> None:
         """Look once at every running experiment. Nothing is raised."""

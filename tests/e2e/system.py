@@ -24,8 +24,8 @@ _names = itertools.count()
 class System:
     """Starts in `start`, ends in `stop`; everything in between is what a user could do."""
 
-    def __init__(self, folder: Path, **settings):
-        self.redis_address = Address("127.0.0.1", free_port())
+    def __init__(self, folder: Path, redis_address=None, **settings):
+        self.redis_address = redis_address or Address("127.0.0.1", free_port())
         self.settings = Settings(
             listen=Address("127.0.0.1", free_port()),
             admin=Address("127.0.0.1", free_port()),
