@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from sidecar.errors import BodyTooLarge, InvalidJson, NoCandidate, RequestError
-from sidecar.xds.resources import typed
+from sidecar.xds.resources import FEEDBACK_ROUTE, typed
 
 _OWN_DETAILS = ["direct_response", "", *(leaf.code for leaf in RequestError.__subclasses__())]
 """Details of replies that have their final text: our routes' and the workers'."""
@@ -24,8 +24,13 @@ def local_reply(max_body_bytes: int) -> dict[str, Any]:
     too_large = f"The request body is larger than {max_body_bytes} bytes."
     reason = "%RESPONSE_CODE_DETAILS%"
     invalid = InvalidJson.kind
+    later = f"Feedback cannot be taken now: {reason}."
     return {
         "mappers": [
+            _mapper(
+                f"xds.route_name == '{FEEDBACK_ROUTE}' && response.code >= 500",
+                _error(later, NoCandidate.kind, "feedback_unavailable"),
+            ),
             _mapper("response.code == 413", _error(too_large, invalid, BodyTooLarge.code)),
             _mapper(
                 "response.code >= 500",

@@ -35,6 +35,7 @@ SECRETS_FOLDER = "secrets"
 """Below the run directory. Envoy wakes for every write in a folder that it watches, its own log
 included, so nothing else is written there."""
 
+FEEDBACK_ROUTE = "feedback"
 FEEDBACK_PATH = "/v1/feedback"
 FEEDBACK_SOCKET = "feedback.sock"
 CLIENT_HEADER = "x-pointsman-client"

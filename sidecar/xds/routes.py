@@ -16,6 +16,7 @@ from sidecar.xds.resources import (
     EXT_PROC,
     FEEDBACK,
     FEEDBACK_PATH,
+    FEEDBACK_ROUTE,
     ROUTES,
     UNDECIDED,
     EnvoySettings,
@@ -152,7 +153,7 @@ def _feedback() -> dict[str, Any]:
     """Return the route to what clients may say about answers, and to nothing else of control's."""
     address = {"key": CLIENT_HEADER, "value": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"}
     return {
-        "name": "feedback",
+        "name": FEEDBACK_ROUTE,
         "match": {"path": FEEDBACK_PATH, "headers": [_POST]},
         "route": {"cluster": FEEDBACK, "timeout": "15s"},
         "request_headers_to_add": [

@@ -217,3 +217,12 @@ def test_feedback_without_redis_is_503_and_requests_go_on(own_system):
     assert answer.status_code == 503
     assert json.loads(answer.content)["error"]["code"] == "store_unreachable"
     assert system.chat().status_code == 200
+
+
+def test_feedback_without_control_is_told_to_come_later(own_system):
+    system = own_system(workers=1).start()
+    response = system.chat()
+    system.local.children["sidecar"].kill()
+    system.until(lambda: say(system, response).status_code == 503, "its end")
+
+    assert say(system, response).json()["error"]["code"] == "feedback_unavailable"
