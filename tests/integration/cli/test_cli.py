@@ -60,6 +60,24 @@ def test_check_prints_every_fault_with_its_path(pointsman, file):
     assert "routes.all.router" in checked.stdout
 
 
+RUNNING = {"arms": [{"name": "one", "router": "a", "share": 10}], "state": "running"}
+
+
+def test_an_experiment_that_has_begun_gets_another_key_only_by_force(pointsman, file):
+    pointsman("apply", file(GOOD | {"experiments": {"e": RUNNING}}))
+    other = file(GOOD | {"experiments": {"e": RUNNING | {"key": "session"}}})
+
+    refused = pointsman("apply", other)
+    forced = pointsman("apply", other, "--force")
+
+    assert refused.returncode == 1
+    assert "✗ experiments.e.key: has begun; raise version to 2" in refused.stderr
+    assert (forced.returncode, forced.stdout) == (0, "✓ live as version 2\n")
+    assert "experiments.e: gets a new version, and its data restarts" in forced.stderr
+    stored = json.loads(pointsman("export").stdout)["experiments"]["e"]
+    assert stored == RUNNING | {"key": "session", "version": 2}
+
+
 PASSES = {"request": {"body": {"model": "x"}}, "expect": {"route": "all", "backend": "a"}}
 FAILS = PASSES | {"expect": {"route": "(default)"}}
 FAILURE = 'tests.bad: expected route "(default)", got "all". Decided: route all, '

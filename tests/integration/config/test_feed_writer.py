@@ -91,3 +91,19 @@ async def test_the_writer_keeps_the_last_good_and_says_what_is_wrong(
     assert status["rejection"]["faults"][0]["path"] == "routes.typo.routr"
     assert (status["version"], status["source"], status["store_up"]) == (1, "redis", True)
     assert files.load_last_good(tmp_path).documents == Documents.of(DOCUMENTS)
+
+
+async def test_an_edit_by_hand_that_mixes_the_data_of_an_experiment_is_live_and_told(
+    redis_url, seeded, by_hand, follow, until
+):
+    arms = [{"name": "one", "router": "a", "share": 10}]
+    feed = follow(redis_url, node="n", writer=True)
+    await put(by_hand, "experiments", "e", {"arms": arms, "state": "running"})
+    await until(lambda: feed.cache.current and "e" in feed.cache.current.experiments)
+    assert not feed.report().get("mixed_experiments")
+
+    await put(by_hand, "experiments", "e", {"arms": arms, "state": "running", "key": "session"})
+
+    await until(lambda: feed.cache.current.experiments["e"].key == "session")
+    (told,) = feed.report()["mixed_experiments"]
+    assert told.startswith("experiments.e.key: has begun; raise version to 2")

@@ -2,7 +2,15 @@ import pytest
 from msgspec.structs import replace
 
 from sidecar.errors import RequestError
-from sidecar.model import CalendarFields, Price, PricePeriod, compile_calendar
+from sidecar.model import (
+    Arm,
+    Assignment,
+    CalendarFields,
+    Experiment,
+    Price,
+    PricePeriod,
+    compile_calendar,
+)
 from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.outcome import FailedAttempt, Outcome, Usage
 from tests.unit.telemetry.rendered import (
@@ -15,7 +23,7 @@ from tests.unit.telemetry.rendered import (
     value,
     values,
 )
-from tests.unit.telemetry.snapshots import SMALL, snapshot
+from tests.unit.telemetry.snapshots import SMALL, snapshot, usual
 
 
 class TestDecisions:
@@ -236,6 +244,30 @@ class TestTimes:
         name = "gen_ai_server_time_to_first_token_seconds_bucket"
         assert value(metrics, name, **SMALL_CHAT, le="45.0") == 0
         assert value(metrics, name, **SMALL_CHAT, le="60.0") == 1
+
+
+class TestExperiments:
+    SOME = replace(usual(), experiments={"tone": Experiment("tone", (Arm("a", 50), Arm("b", 50)))})
+
+    def test_assignments_are_counted_by_arm_whatever_came_of_them(self, metrics):
+        metrics.use(self.SOME)
+        one = Assignment("tone", 1, "a", 0.5, "0123456789abcdef")
+        for status in (200, 503):
+            metrics.outcome(Outcome(**ANSWER | {"status": status, "assignments": (one,)}))
+
+        assert values(metrics, "pointsman_experiment_assignments_total") == {("a", "tone"): 2}
+
+    def test_arms_are_there_before_they_count(self, metrics):
+        metrics.use(self.SOME)
+
+        name = "pointsman_experiment_assignments_total"
+        assert value(metrics, name, experiment="tone", arm="b") == 0
+
+    def test_what_is_no_experiment_is_not_counted(self, metrics):
+        metrics.use(self.SOME)
+        metrics.outcome(Outcome(**ANSWER | {"assignments": (Assignment("x", 1, "a", 0.5),)}))
+
+        assert values(metrics, "pointsman_experiment_assignments_total") == {}
 
 
 class TestErrors:
