@@ -22,7 +22,8 @@ from sidecar.evidence.histogram import bucket
 from sidecar.model import Assignment, Backend, Experiment
 from sidecar.telemetry.experiments import BUILT_IN, PARTS, hash_key
 from sidecar.telemetry.outbox import Call, Stamp
-from sidecar.telemetry.outcome import Outcome, cost_usd, is_blamed
+from sidecar.telemetry.outcome import Outcome, is_blamed
+from sidecar.telemetry.usage import cost_usd
 
 KEPT_SECONDS = 90 * 86400
 """Sums that nobody adds to any more vanish after this time."""

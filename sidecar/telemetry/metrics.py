@@ -26,7 +26,8 @@ from sidecar.telemetry.labels import (
     histogram,
     reach,
 )
-from sidecar.telemetry.outcome import FailedAttempt, Outcome, cost_usd
+from sidecar.telemetry.outcome import FailedAttempt, Outcome
+from sidecar.telemetry.usage import cost_usd
 
 NONE = "none"
 """Route and strategy of requests that nothing was decided for."""

@@ -10,12 +10,11 @@ both, unless Envoy itself ended it; that failure is the outcome's `unlogged`.
 from typing import Any, NamedTuple
 
 import msgspec
-from google.protobuf.message import DecodeError
 
 from sidecar.errors import BodyTooLarge, RequestError
-from sidecar.model import LIMITED, MOST_ASSIGNMENTS, OPERATIONS, Assignment, Price
+from sidecar.model import LIMITED, MOST_ASSIGNMENTS, OPERATIONS, Assignment
 from sidecar.pb.access_log_entry_pb2 import AccessLogCommon, HTTPAccessLogEntry, ResponseFlags
-from sidecar.pb.token_usage_pb2 import TokenUsage
+from sidecar.telemetry.usage import Usage, read_usage
 
 DECIDED = "decided"
 """Name of the routes of Envoy whose requests are decided."""
@@ -40,10 +39,7 @@ _FAILURES = _LOGGED_FAILURES | _UNLOGGED_FAILURES
 _LOGGED = frozenset(_LOGGED_FAILURES.values())
 _CLIENT_GONE = frozenset({"downstream_connection_termination", "downstream_remote_reset"})
 _BLAMED_STATUS = frozenset({401, 402, 403, 404, 408, 425, 429})
-_INCOMPLETE = (TokenUsage.PARTIAL, TokenUsage.FAILED)
 _ONE_PIECE_SECONDS = 0.001
-_MAX_TOKENS = 10**9
-"""More than any model takes: a count over this is an upstream's nonsense."""
 
 
 class FailedAttempt(NamedTuple):
@@ -57,15 +53,6 @@ class FailedAttempt(NamedTuple):
     code: str
     blamed: bool
     undecided: bool = False
-
-
-class Usage(NamedTuple):
-    """Tokens as the provider reported them; cached ones are a part of the input."""
-
-    input: int | None = None
-    output: int | None = None
-    cached: int | None = None
-    partial: bool = False
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -157,7 +144,7 @@ def read_request(entry: HTTPAccessLogEntry) -> Outcome:
         duration_s=common.duration.seconds + common.duration.nanos * 1e-9,
         upstream_s=upstream_s,
         ttft_s=ttft_s,
-        tokens=_usage(common),
+        tokens=read_usage(common),
     )
 
 
@@ -177,19 +164,6 @@ def is_blamed(outcome: Outcome) -> bool:
     if outcome.failure is not None:
         return True
     return outcome.status >= 500 or outcome.status in _BLAMED_STATUS
-
-
-def cost_usd(tokens: Usage, price: Price) -> float:
-    """Return what the provider charges: cached input has its own price, if it has one."""
-    given, cached = tokens.input or 0, min(tokens.cached or 0, tokens.input or 0)
-    per_cached = price.per_cached_input_token
-    if per_cached is None:
-        per_cached = price.per_input_token
-    return (
-        (given - cached) * price.per_input_token
-        + cached * per_cached
-        + (tokens.output or 0) * price.per_output_token
-    )
 
 
 def _backend(common: AccessLogCommon) -> str:
@@ -262,25 +236,6 @@ def _is_stream(common: AccessLogCommon, upstream_s: float | None, ttft_s: float 
     if said is not None:
         return said == "true"
     return ttft_s is not None and (upstream_s is None or upstream_s - ttft_s > _ONE_PIECE_SECONDS)
-
-
-def _usage(common: AccessLogCommon) -> Usage:
-    packed = common.metadata.typed_filter_metadata.get("envoy.ai.token_usage")
-    if packed is None:
-        return Usage()
-    try:
-        usage = TokenUsage.FromString(packed.value)
-    except DecodeError:
-        return Usage(partial=True)
-    details = usage.input_token_details
-    counts = (
-        usage.input_tokens.value if usage.HasField("input_tokens") else None,
-        usage.output_tokens.value if usage.HasField("output_tokens") else None,
-        details.cached_tokens.value if details.HasField("cached_tokens") else None,
-    )
-    if max(count or 0 for count in counts) > _MAX_TOKENS:
-        return Usage(partial=True)
-    return Usage(*counts, usage.extraction_status in _INCOMPLETE)
 
 
 def _fields(spaces: Any, name: str) -> Any:

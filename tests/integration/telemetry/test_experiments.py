@@ -21,7 +21,8 @@ from sidecar.telemetry.decision_index import ASSIGNED, OTHERS, DecisionIndex, de
 from sidecar.telemetry.decision_log import FIELD, DecisionLog, read_entry
 from sidecar.telemetry.experiments import parse, read
 from sidecar.telemetry.outbox import Outbox
-from sidecar.telemetry.outcome import Outcome, Usage
+from sidecar.telemetry.outcome import Outcome
+from sidecar.telemetry.usage import Usage
 
 SMALL = Backend("small", "small-model", "openai", price=Price(0.5, 2.0))
 CANARY = Assignment("checkout", 3, "canary", 0.2, "9f86d081884c7d65")

@@ -13,10 +13,10 @@ from sidecar.telemetry.outcome import (
     FailedAttempt,
     Outcome,
     Usage,
-    cost_usd,
     read_attempt,
     read_request,
 )
+from sidecar.telemetry.usage import cost_usd
 from tests.unit.telemetry.entries import entry
 
 CASES = yaml.safe_load((Path(__file__).parents[2] / "cases" / "outcomes.yaml").read_text())

@@ -5,7 +5,8 @@ import pytest
 from sidecar.choose.bandit import bandits_in
 from sidecar.model import Backend, Price
 from sidecar.telemetry.arm_sums import measure
-from sidecar.telemetry.outcome import Outcome, Usage
+from sidecar.telemetry.outcome import Outcome
+from sidecar.telemetry.usage import Usage
 from sidecar.telemetry.rewards import reward_of
 from tests.unit.choose.world import build
 
