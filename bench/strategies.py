@@ -35,6 +35,7 @@ Json = dict[str, Any]
 TARGETS, FEW = 10, 2
 """Targets of a router: when `decide()` is timed, and under load, where every further attempt in a
 plan would be measured as well."""
+EXPERIMENTS = 100
 REACH_US = {"script": 250.0, "expr": 100.0}
 REACH_ANY_US = 60.0
 REACH_RATIO = 0.95
@@ -75,7 +76,22 @@ def router(kind: str, targets: Sequence[str]) -> Json:
         "script": {"script": _SCRIPT},
         "bandit": {"context": "user.tenant"},
     }
+    if kind == "experiment":
+        return {"type": kind, "experiment": "tested"}
     return {"type": kind, "targets": names, **own.get(kind, {})}
+
+
+def experiments(targets: Sequence[str]) -> Json:
+    """Return experiments that run, of which one is asked: the others must cost nothing."""
+    names = list(targets)
+    chains = {"control": names, "candidate": names[::-1]}
+    arms = [
+        {"name": name, "share": 50, "router": {"type": "fallback", "targets": chain}}
+        for name, chain in chains.items()
+    ]
+    document = {"arms": arms, "state": "running", "key": "user.id"}
+    beside = {f"beside-{place}": document for place in range(EXPERIMENTS - 1)}
+    return {"tested": document, **beside}
 
 
 def rules(address: str, count: int) -> Json:
@@ -93,7 +109,7 @@ def rules(address: str, count: int) -> Json:
         "match": {"model": "expr", "expr": 'user.id == "bench" && !(stream)'},
         "router": router("fallback", list(pool)),
     }
-    return {"backends": pool, "routes": routes}
+    return {"backends": pool, "routes": routes, "experiments": experiments(list(pool))}
 
 
 def kinds() -> list[str]:

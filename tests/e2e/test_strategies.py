@@ -48,6 +48,14 @@ CASES = {
     ),
     "script": ({"script": CHEAPEST}, {}, "slow"),
     "bandit": ({"targets": ["slow"]}, {}, "slow"),
+    "experiment": ({"experiment": "trial"}, {}, "slow"),
+}
+EXPERIMENT = {
+    "arms": [
+        {"name": "control", "router": "quick", "share": 0},
+        {"name": "candidate", "router": "slow", "share": 100},
+    ],
+    "state": "running",
 }
 HEADERS = {"x-user-id": "alice", "x-session-id": "s-1", "x-region": "us-east"}
 
@@ -84,6 +92,7 @@ def documents(system):
             "slow": system.backend("large", price=cheap, region="us-east", priority=2),
         },
         "routers": routers | nested,
+        "experiments": {"trial": EXPERIMENT},
     }
 
 
@@ -108,7 +117,9 @@ def test_every_router_type_has_a_case():
 
 
 def kind_of(name):
-    return STRATEGIES[name].names[0]
+    """Return the strategy; the arms of an experiment are routers of their own."""
+    kind = STRATEGIES[name].names[0]
+    return "experiment/fallback" if kind == "experiment" else kind
 
 
 @pytest.mark.parametrize("name", sorted(CASES))
