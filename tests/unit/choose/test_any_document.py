@@ -30,6 +30,11 @@ fields = {
     "max_cost_per_1m": st.floats(0, 1e12),
     "max_in_flight": st.integers(0, 9),
     "when_none": st.sampled_from(["best", "none"]),
+    "algorithm": st.sampled_from(["thompson", "ucb1"]),
+    "reward": st.sampled_from(["feedback:thumbs", {"success": 1, "cost_usd": 0.5}]),
+    "context": st.sampled_from(["user.id", ["body.a", "user.tier"], {"prompt.tokens": [5, 50]}]),
+    "floor": st.floats(0, 0.25),
+    "half_life_requests": st.floats(1, 1e9),
 }
 
 
