@@ -17,6 +17,7 @@ from fastapi import APIRouter
 from sidecar import __version__
 from sidecar.admin.explain import explain_router
 from sidecar.admin.http import admin_app
+from sidecar.admin.whatif import whatif_router
 from sidecar.app import logs
 from sidecar.app.channel import NO_BANDITS, Bandits, Bulletin, packed
 from sidecar.app.envoy import envoy_settings, write_bootstrap
@@ -26,6 +27,7 @@ from sidecar.app.outcomes import Outcomes
 from sidecar.app.ports import check_ports
 from sidecar.app.rollout import Rollouts
 from sidecar.app.rules import open_feed
+from sidecar.app.whatif import Asker
 from sidecar.app.workers import Workers
 from sidecar.config.redis_client import connect
 from sidecar.config.redis_store import RedisStore
@@ -242,7 +244,8 @@ class Control:
     # ── HTTP ───────────────────────────────────────────────────────────────
 
     def _admin_server(self) -> Server:
-        routers = (self._explain_router(), *self._outcomes.routers())
+        asker = whatif_router(Asker(self._settings))
+        routers = (self._explain_router(), asker, *self._outcomes.routers())
         app = admin_app(self._metrics.render, self._readiness, *routers)
         return server(app, self._settings.admin)
 

@@ -4,7 +4,7 @@ One entry per sampled request: field ``i`` is its decision's id, ``f`` its facts
 reads it joins it by id with the log of decisions, which has what came of the request.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 ID, FACTS = b"i", b"f"
@@ -28,7 +28,9 @@ class Pipelining(Protocol):
 class Ranging(Protocol):
     """What is needed of redis.asyncio's clients to read."""
 
-    async def xrevrange(self, name: str, last: Any, first: Any, /, *, count: int | None) -> Any:
+    def xrevrange(
+        self, name: str, last: str, first: str, /, *, count: int | None
+    ) -> Awaitable[Any]:
         """Return entries of a stream, newest first."""
 
 

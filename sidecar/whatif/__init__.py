@@ -1,6 +1,7 @@
 """What if: past requests, known by their facts, decided again by another configuration."""
 
 from sidecar.whatif.actions import Actions, action_probabilities
+from sidecar.whatif.answer import WhatIf, sentence
 from sidecar.whatif.compare import compare
 from sidecar.whatif.comparison import Comparison, Difference, Move, Shift
 from sidecar.whatif.facts import Facts, PromptFacts, decode, encode, take
@@ -28,11 +29,13 @@ __all__ = [
     "Shift",
     "Simulated",
     "Unknown",
+    "WhatIf",
     "action_probabilities",
     "compare",
     "decode",
     "encode",
     "estimate",
     "replay",
+    "sentence",
     "take",
 ]
