@@ -77,7 +77,7 @@ class Inbox:
         self._bulletin = bulletin
         said = bytes(bulletin.bandits)
         if said != self._packed:
-            self._packed, self._bandits = said, _read_bandits(said)
+            self._packed, self._bandits = said, _sharing(_read_bandits(said), self._bandits)
         self._refresh()
 
     def use(self, snapshot: Snapshot) -> None:
@@ -89,3 +89,19 @@ class Inbox:
         ready = self._bulletin.ready
         unready = frozenset() if ready is None else self._backends - ready
         self.stats = Stats(self._bulletin.backends, unready, self._bandits)
+
+
+def _sharing(new: Bandits, old: Bandits) -> Bandits:
+    """Return ``new`` with what is as before taken from ``old``: kept decisions hold many tables."""
+    found = {}
+    for key, table in new.items():
+        before = old.get(key, {})
+        found[key] = (
+            before
+            if before == table
+            else {
+                bucket: before[bucket] if before.get(bucket) == odds else odds
+                for bucket, odds in table.items()
+            }
+        )
+    return found

@@ -63,3 +63,19 @@ def test_odds_of_bandits_arrive_as_they_were_and_are_read_once():
     assert inbox.stats.bandits is first
     inbox.take(Bulletin())
     assert inbox.stats.bandits == {}
+
+
+def test_odds_that_have_not_changed_are_not_kept_twice():
+    def odds(probability):
+        return {"changed": Odds((probability, 0.5), (1.0, 1.0)), "same": Odds((0.5,), (1.0,))}
+
+    inbox = Inbox()
+    inbox.take(Bulletin(bandits=packed({"b:1": odds(0.1), "c:1": odds(0.1)})))
+    before = inbox.stats.bandits
+    inbox.take(Bulletin(bandits=packed({"b:1": odds(0.2), "c:1": odds(0.1), "d:1": odds(0.3)})))
+    after = inbox.stats.bandits
+
+    assert after == {"b:1": odds(0.2), "c:1": odds(0.1), "d:1": odds(0.3)}
+    assert after["c:1"] is before["c:1"]
+    assert after["b:1"]["same"] is before["b:1"]["same"]
+    assert before["b:1"] == odds(0.1), "what decisions were made with stays as it was"
