@@ -13,6 +13,8 @@ from rich.text import Text
 from sidecar.report import ArmReport, Figure, MetricReport, Report, RolloutReport
 from sidecar.report.words import meaning, span, title, value
 
+_NARROWEST = 8
+"""Columns below which a picture shows nothing."""
 _STATES = {"running": "green", "paused": "yellow", "stopped": "red", "draft": "dim"}
 _VERDICTS = {"better": "green", "worse": "red", "unclear": "dim"}
 _ACTIONS = {"promote": "green", "hold": "yellow", "roll_back": "red"}
@@ -110,7 +112,8 @@ def _metrics(report: Report, width: int) -> Iterator[RenderableType]:
     lines = {name: [*_lines(report, name, metric)] for name, metric in report.metrics.items()}
     cells = [line.cells for each in lines.values() for line in each]
     widths = [max(len(text) for text in column) for column in zip(*cells, strict=True)]
-    picture = max(16, min(64, width - sum(widths) - 10))
+    room = width - sum(widths) - 2 * len(widths)
+    picture = min(64, room) if room >= _NARROWEST else 0
     for name, metric in report.metrics.items():
         yield Text.assemble((name, "bold cyan"), (f"  {title(metric)}", "dim"))
         yield _table(lines[name], widths, picture)
@@ -123,13 +126,16 @@ def _table(lines: Sequence["_Line"], widths: Sequence[int], picture: int) -> Tab
     table = Table.grid(padding=(0, 2))
     for place, column in enumerate(widths):
         table.add_column(width=column, no_wrap=True, justify="right" if place else "left")
-    table.add_column(width=picture, no_wrap=True)
+    if picture:
+        table.add_column(width=picture, no_wrap=True)
     arms = _Scale([line.figure for line in lines if not line.between], picture)
     between = _Scale([line.figure for line in lines if line.between], picture, zero=True)
     for line in lines:
-        bar = (between if line.between else arms).bar(line.figure)
         texts = [Text(cell, line.style) for cell in line.cells]
-        table.add_row(*texts, Text(bar, line.style or "cyan"))
+        if picture:
+            bar = (between if line.between else arms).bar(line.figure)
+            texts.append(Text(bar, line.style or "cyan"))
+        table.add_row(*texts)
     return table
 
 
