@@ -41,6 +41,9 @@ STORED = ("best", "fast", "vision", "cheap", "spare", "coder", "default")
 BASE = {
     "backends": BACKENDS,
     "flags": {"dark-mode": {}},
+    "experiments": {
+        "example": {"arms": [{"name": "one", "router": "large", "share": 50}], "state": "running"}
+    },
     "guards": {"toxicity": {"url": "http://127.0.0.1/toxicity"}},
     "routers": {name: {"type": "random", "targets": ["large", "small"]} for name in STORED},
 }
@@ -52,6 +55,10 @@ def document_of(section, example):
         return {"backends": {**BACKENDS, "example": example}}
     if section == "Routers":
         return {"routers": {**BASE["routers"], "example": example}}
+    if section == "Experiments":
+        if "arms" in example:
+            return {"experiments": {"example": example}}
+        return {"routes": {"example": example}}
     if section in OTHERS:
         return {section.lower(): {OTHERS[section]: example}}
     if section == "Routes" or "router" in example:
