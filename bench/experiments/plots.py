@@ -39,10 +39,10 @@ def _save(path: Path, figure: Any) -> Path:
     return path
 
 
-def _subplots(columns: int) -> Any:
+def _subplots(columns: int, height: float = 3.2) -> Any:
     from matplotlib import pyplot as plt  # noqa: PLC0415
 
-    return plt.subplots(1, columns, figsize=(4.2 * columns, 3.2))
+    return plt.subplots(1, columns, figsize=(4.2 * columns, height))
 
 
 def _peeking(runs: int) -> Any:
@@ -92,7 +92,7 @@ def _interval() -> Any:
 
 
 def _regret(runs: int) -> Any:
-    figure, axes = _subplots(2)
+    figure, axes = _subplots(2, 4.0)
     requests = 10_000
     grid = np.arange(1, requests // regret.EVERY + 1) * regret.EVERY
     for axis, seed, world, title in (
@@ -104,5 +104,6 @@ def _regret(runs: int) -> Any:
         best = regret.best_fixed(requests, world)
         axis.plot(grid, best, color="black", linestyle=":", label="best fixed arm")
         axis.set(title=title, xlabel="requests", ylabel="rewards lost")
-    axes[0].legend(frameon=False, fontsize=7)
+    lines, names = axes[0].get_legend_handles_labels()
+    figure.legend(lines, names, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     return figure

@@ -124,7 +124,7 @@ def test_a_right_split_is_seldom_flagged_and_a_wrong_one_is(share):
 def test_bandits_lose_little_against_the_best_arm_and_forgetful_ones_after_a_switch():
     still, moved = (
         {
-            name: regret.regret(151, 50, N, world, weigh)[-1]
+            name: regret.regret(151, 25, N, world, weigh)[-1]
             for name, weigh in regret.STRATEGIES.items()
         }
         for world in (regret.STATIONARY, regret.SWITCH)
