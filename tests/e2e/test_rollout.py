@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from sidecar.demo.examples import example_documents
 from tests.e2e.traffic import Traffic
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
@@ -162,3 +163,33 @@ def test_the_kill_switch_stops_the_canary_at_once(own_system):
     assert system.models["canary"].requests() == []
     (_, entry), *_ = system.redis.xrevrange("pointsman:history", count=1)
     assert entry["what"] == "checkout: rolled back: canary from 20 % to 0 %"
+
+
+def test_the_demos_canary_is_rolled_back_when_its_model_begins_to_fail(own_system, capsys):
+    """The rules of `make run`: what anybody can try with the fault switch of the model."""
+    system = own_system(node="one").start()
+    addresses = {name: model.address for name, model in system.models.items()}
+    rules = example_documents(addresses)
+    for name in addresses:
+        rules["backends"][name]["model"] = name  # what these models are called here
+    system.write(rules)
+
+    def canary_share():
+        document = json.loads(system.redis.hget("pointsman:experiments", "canary"))
+        return document["arms"][1]["share"]
+
+    user = {"x-user-id": "somebody"}
+    system.until(
+        lambda: system.chat(headers=user).headers["x-pointsman-route"] == "canary", "the rules"
+    )
+    with Traffic(system) as traffic:
+        system.until(lambda: len(traffic.statuses) > 100, "some traffic", 30)
+        asked, failed = len(traffic.statuses), time.monotonic()
+        system.models["canary"].control(status=500)
+        system.until(lambda: canary_share() == 0, "the roll-back", 60)
+        took, requests = time.monotonic() - failed, len(traffic.statuses) - asked
+    (entry,) = history(system)
+    with capsys.disabled():
+        print(f"\nthe demo's canary: {took:.1f} s and {requests} requests\n  {entry['what']}")
+    assert entry["what"].startswith("canary: rolled back from 20 %: error_rate")
+    assert set(traffic.statuses) == {200}
