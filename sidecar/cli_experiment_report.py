@@ -144,7 +144,7 @@ def _compiled(name: str, text: bytes) -> Experiment:
         return nothing
 
     compilers = Compilers(nothing, nothing)
-    return Trials({name: text}, lambda: compilers, nothing, pins=False).find(name, "").experiment
+    return Trials({name: text}, compilers, nothing, pins=False).find(name, "").experiment
 
 
 def _with_redis(use: Callable[[Redis, Settings], Awaitable[T]], redis_url: str | None) -> T:

@@ -47,46 +47,64 @@ class Base(NamedTuple):
     trials: Mapping[str, Trial]
     find_trial: FindTrial
     default: Router | None
-    headers: frozenset[str]
+    own_headers: frozenset[str]
+    trial_headers: frozenset[str]
+    apart: bool
+    """No stored router names an experiment: what is not one stays when experiments change."""
     named: dict[str, Router]
-    """Routers that wrap a target which routes name; filled while routes are compiled."""
+    """Routers that wrap a target which routes name; filled while routes are compiled. Bases that
+    differ in experiments alone share it."""
+
+    @property
+    def headers(self) -> frozenset[str]:
+        """The request headers that are read."""
+        return self.own_headers | self.trial_headers
 
     def fits(self, documents: Documents) -> bool:
         """Tell whether these documents would compile to this very base."""
+        return documents.experiments == self.experiment_texts and self.stands_for(documents)
+
+    def stands_for(self, documents: Documents) -> bool:
+        """Tell whether only the experiments of these documents may be others."""
         return (
             documents.backends == self.backend_texts
             and documents.routers == self.router_texts
             and documents.guards == self.guard_texts
-            and documents.experiments == self.experiment_texts
             and documents.flags == self.flags.texts
         )
 
 
 def compile_base(
-    documents: Documents, faults: list[Fault], known: Flags | None, policy: Policy
+    documents: Documents, faults: list[Fault], known: Base | None, policy: Policy
 ) -> Base:
     """Compile what routes refer to; what is wrong goes to ``faults``.
 
-    ``known``: flags compiled earlier, taken over when their texts are the same.
+    ``known``: compiled earlier; what of it still fits is taken over.
     """
-    fresh = known is None or known.texts != documents.flags
-    flags = compile_flags(documents.flags, faults) if known is None or fresh else known
+    if known is not None and known.apart and known.stands_for(documents):
+        return _with_experiments(known, documents, faults, policy)
+    fresh = known is None or known.flags.texts != documents.flags
+    flags = compile_flags(documents.flags, faults) if known is None or fresh else known.flags
     wrong = len(faults)
     backends = _backends(documents.backends, faults)
     sound = len(faults) == wrong
     guards = compile_guards(documents.guards, faults)
     headers: set[str] = set(flags.headers)
+    asked: set[str] = set()
+
+    def find_trial(name: str, path: str) -> Trial:
+        asked.add(name)
+        return trials.find(name, path)
 
     def build(name: str, text: bytes, catalog: Catalog) -> Router:
         path = f"routers.{name}"
         return build_router(decode_object(text, path), name, path, catalog, compilers)
 
-    def build_arm(document: Any, name: str, path: str) -> Router:
-        return build_router(document, name, path, catalog, compilers)
-
+    compilers = compilers_for(flags, guards, headers, find_trial)
     catalog = Catalog(backends.values(), documents.routers, build)
-    trials = Trials(documents.experiments, lambda: compilers, build_arm, pins=policy.variant_pins)
-    compilers = compilers_for(flags, guards, headers, trials.find)
+    trial_headers: set[str] = set()
+    trials = _trials(documents, flags, guards, catalog, trial_headers, policy)
+    routers = _routers(documents.routers, catalog, faults)
     return Base(
         backend_texts=documents.backends,
         router_texts=documents.routers,
@@ -96,13 +114,50 @@ def compile_base(
         backends=backends,
         guards=guards,
         catalog=catalog,
-        routers=_routers(documents.routers, catalog, faults),
+        routers=routers,
         trials=trials.compile(faults),
         find_trial=trials.find,
         default=_default(backends, catalog, compilers) if sound else None,
-        headers=frozenset(headers),
+        own_headers=frozenset(headers),
+        trial_headers=frozenset(trial_headers),
+        apart=not asked,
         named={},
     )
+
+
+def _with_experiments(
+    base: Base, documents: Documents, faults: list[Fault], policy: Policy
+) -> Base:
+    """Return ``base`` with other experiments: a step of a rollout must not take all anew."""
+    headers: set[str] = set()
+    trials = _trials(documents, base.flags, base.guards, base.catalog, headers, policy)
+    return base._replace(
+        experiment_texts=documents.experiments,
+        trials=trials.compile(faults),
+        find_trial=trials.find,
+        trial_headers=frozenset(headers),
+    )
+
+
+def _trials(
+    documents: Documents,
+    flags: Flags,
+    guards: Mapping[str, Guard],
+    catalog: Catalog,
+    headers: set[str],
+    policy: Policy,
+) -> Trials:
+    """Return the experiments, to be compiled; the headers that they read go to ``headers``."""
+
+    def build(document: Any, name: str, path: str) -> Router:
+        return build_router(document, name, path, catalog, compilers)
+
+    def find(name: str, path: str) -> Trial:
+        return trials.find(name, path)
+
+    compilers = compilers_for(flags, guards, headers, find)
+    trials = Trials(documents.experiments, compilers, build, pins=policy.variant_pins)
+    return trials
 
 
 def build_router(

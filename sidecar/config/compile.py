@@ -15,19 +15,30 @@ from sidecar.config.faults import decode_object
 from sidecar.config.keys import compile_keys
 from sidecar.config.rules import Rule, compile_rule, decode_route
 from sidecar.errors import ConfigError, Fault
-from sidecar.model import BASE_HEADERS, KeyOwner, Policy, Route, Router, Snapshot
+from sidecar.model import BASE_HEADERS, KeyOwner, Policy, Route, Router, Snapshot, Trial
 
 _POLICY = Policy()
 _KEY_HEADERS = match.headers_of("api_key")
 
 
 class _Entry(NamedTuple):
-    """A route as compiled on top of ``base``; ``route`` is ``None`` when it is switched off."""
+    """A route as compiled on top of ``base``; ``route`` is ``None`` when it is switched off.
+
+    ``tries``: its router names an experiment.
+    """
 
     rule: Rule
     base: Base
     route: Route | None
     headers: frozenset[str]
+    tries: bool
+
+    def fits(self, text: bytes, base: Base) -> bool:
+        """Tell whether ``text`` would compile to this very entry on top of ``base``."""
+        if self.rule.text != text:
+            return False
+        # Bases with one and the same catalog differ in experiments alone.
+        return self.base is base or (not self.tries and self.base.catalog is base.catalog)
 
 
 class _Keys(NamedTuple):
@@ -62,7 +73,7 @@ def compile_snapshot(
         keys = _Keys(documents.keys, compile_keys(documents.keys, faults))
     base = memo.base
     if base is None or not base.fits(documents):
-        base = compile_base(documents, faults, base.flags if base else None, policy)
+        base = compile_base(documents, faults, base, policy)
     entries = _compile_routes(documents.routes, base, memo.entries, faults)
     if faults:
         raise ConfigError(_in_order(faults))
@@ -119,7 +130,7 @@ def _compile_routes(
     entries = {}
     for name, text in texts.items():
         entry = known.get(name)
-        if entry is None or entry.base is not base or entry.rule.text != text:
+        if entry is None or not entry.fits(text, base):
             try:
                 entry = _compile_route(name, text, base, entry.rule if entry else None)
             except ConfigError as error:
@@ -136,30 +147,39 @@ def _compile_route(name: str, text: bytes, base: Base, known: Rule | None) -> _E
         rule = known
     else:
         rule = compile_rule(name, text, base.flags, faults)
-    headers: set[str] = set()
+    headers, tried = set[str](), set[str]()
     try:
-        router = _router(decode_route(name, text).router, name, base, headers)
+        router = _router(decode_route(name, text).router, name, base, headers, tried)
     except ConfigError as error:
         raise ConfigError([*faults, *error.faults]) from None
     if faults:
         raise ConfigError(faults)
     if not rule.enabled:
-        return _Entry(rule, base, None, frozenset())
+        return _Entry(rule, base, None, frozenset(), bool(tried))
     condition = rule.condition
     if condition is None:
-        return _Entry(rule, base, Route(name, rule.order, router), frozenset(headers))
+        route = Route(name, rule.order, router)
+        return _Entry(rule, base, route, frozenset(headers), bool(tried))
     route = Route(name, rule.order, router, condition.matches, condition.models)
     read = condition.headers if headers <= condition.headers else condition.headers | headers
-    return _Entry(rule, base, route, read)
+    return _Entry(rule, base, route, read, bool(tried))
 
 
-def _router(given: str | dict[str, Any], name: str, base: Base, headers: set[str]) -> Router:
+def _router(
+    given: str | dict[str, Any], name: str, base: Base, headers: set[str], tried: set[str]
+) -> Router:
     """Return the router of a route: a stored one, one that wraps a target, or its own.
 
-    The routers of names are shared: thousands of routes may point to a few targets.
+    The routers of names are shared: thousands of routes may point to a few targets. Experiments
+    that it names go to ``tried``.
     """
     path = f"routes.{name}.router"
-    compilers = compilers_for(base.flags, base.guards, headers, base.find_trial)
+
+    def find_trial(experiment: str, path: str) -> Trial:
+        tried.add(experiment)
+        return base.find_trial(experiment, path)
+
+    compilers = compilers_for(base.flags, base.guards, headers, find_trial)
     if not isinstance(given, str):
         return build_router(given, name, path, base.catalog, compilers)
     router = base.named.get(given)

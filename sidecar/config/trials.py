@@ -19,14 +19,14 @@ T = TypeVar("T")
 class Trials:
     """The experiments of a configuration, each compiled when somebody asks for it.
 
-    Routers name experiments, and the arms of experiments name routers: hence ``build`` and
-    ``compilers`` may ask back. ``pins``: requests may name their arm.
+    Routers name experiments, and the arms of experiments name routers: ``build`` asks back.
+    ``pins``: requests may name their arm.
     """
 
     def __init__(
         self,
         texts: Mapping[str, bytes],
-        compilers: Callable[[], Compilers],
+        compilers: Compilers,
         build: BuildArm,
         *,
         pins: bool,
@@ -79,7 +79,7 @@ class Trials:
         document, path = self._documents[name], f"experiments.{name}"
         if isinstance(document, ConfigError):
             raise document
-        compilers = self._compilers()
+        compilers = self._compilers
         faults = [*check_experiment(document, path), *self._check_group(name, document)]
         metrics = _attempt(faults, _metrics, document, path)
         key = _attempt(faults, compilers.accessor, document.key, f"{path}.key")

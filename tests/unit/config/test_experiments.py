@@ -117,6 +117,56 @@ def test_an_experiment_that_changes_changes_the_routes_that_name_it():
     assert after.experiments["e"].state == "stopped"
 
 
+def test_an_experiment_that_changes_leaves_all_other_routes_alone():
+    memo = Memo()
+    inner = {"router": {"type": "experiment", "experiment": "e"}}
+    routers = {
+        "direct": inner["router"],
+        "nested": {"type": "fallback", "targets": [inner, "gpt"]},
+        "plain": {"type": "fallback", "targets": ["gpt"]},
+        "named": "gpt",
+    }
+    routes = {name: {"router": router} for name, router in routers.items()}
+    before = compiled({"e": GOOD}, memo, routes=routes).route_list
+    after = compiled({"e": GOOD | {"state": "stopped"}}, memo, routes=routes).route_list
+
+    same = {new.name for old, new in zip(before, after, strict=True) if old.router is new.router}
+    assert same == {"plain", "named"}
+
+
+def test_an_experiment_that_changes_changes_the_stored_routers_that_name_it():
+    memo = Memo()
+    others = {
+        "routers": {"s": {"type": "experiment", "experiment": "e"}},
+        "routes": {"r": {"router": {"type": "fallback", "targets": ["router/s", "gpt"]}}},
+    }
+    before = compiled({"e": GOOD}, memo, **others)
+
+    after = compiled({"e": GOOD | {"state": "stopped"}}, memo, **others)
+
+    assert before.routers["s"] is not after.routers["s"]
+    assert before.route_list[0].router is not after.route_list[0].router
+
+
+def test_an_experiment_that_changes_changes_those_whose_arms_hold_it():
+    memo = Memo()
+    arm = {"name": "a", "router": {"type": "experiment", "experiment": "e"}, "share": 100}
+    outer = {"arms": [arm], "state": "running"}
+    routes = {"r": {"router": {"type": "experiment", "experiment": "outer"}}}
+    before = compiled({"e": GOOD, "outer": outer}, memo, routes=routes)
+
+    after = compiled({"e": GOOD | {"state": "stopped"}, "outer": outer}, memo, routes=routes)
+
+    assert before.route_list[0].router is not after.route_list[0].router
+
+
+def test_headers_of_an_experiment_come_and_go_with_it():
+    memo = Memo()
+    compiled({"e": GOOD | {"key": "headers.x-team"}}, memo)
+
+    assert "x-team" not in compiled({"e": GOOD}, memo).headers
+
+
 @pytest.mark.parametrize(
     ("name", "level"), [("ttft_p5_ms", 0.05), ("latency_p50_ms", 0.5), ("latency_p999_ms", 0.999)]
 )
