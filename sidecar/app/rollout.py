@@ -9,6 +9,7 @@ carried out.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
@@ -30,8 +31,10 @@ from sidecar.telemetry.rollout import Watched, figures, judge_step, sentence, sh
 from sidecar.telemetry.stretches import Arms, Record, followed, srm_of
 
 INTERVAL = 1.0
+BUDGET = 0.1
+"""Seconds that a turn may take: with many busy experiments each is looked at less often."""
 UNHURRIED = 10
-"""An experiment without a rollout is looked at each so many turns: only its split is watched."""
+"""After so many turns an experiment is looked at even if it has no rollout, or no news."""
 WHO = "rollout"
 _ATTEMPTS = 5
 _PLACE = "rollout"
@@ -69,9 +72,9 @@ class Rollouts:
         self._redis = redis
         self._prefix = prefix
         self._snapshot = snapshot
-        self._records: dict[tuple[str, int], Record] = {}
-        self._clean: dict[tuple[str, int], Arms] = {}
         self._turn = 0
+        self._looked: dict[str, int] = {}
+        """Experiment → the turn in which it was looked at last."""
         self._leads = False
 
     async def run(self) -> None:
@@ -90,19 +93,45 @@ class Rollouts:
         await self._store.close()
 
     async def turn(self) -> None:
-        """Look once at every running experiment. Nothing is raised."""
+        """Look at the running experiments that are due. Nothing is raised."""
         now = await self._quietly(self._held())
         self._lead(self.lease.held)
         snapshot = self._snapshot()
         if now is None or snapshot is None:
             return
         running = {n: one for n, one in snapshot.experiments.items() if one.state == "running"}
-        self._forget(running)
-        for place, (name, experiment) in enumerate(sorted(running.items())):
-            hurried = experiment.rollout is not None or name not in self.watched
-            if hurried or (self._turn + place) % UNHURRIED == 0:
-                await self._quietly(self._look(experiment, now))
+        self.watched = {name: one for name, one in self.watched.items() if name in running}
+        counts = await self._quietly(self._count(running))
+        until = time.monotonic() + BUDGET
+        for name in sorted(running, key=lambda name: self._looked.get(name, -1)):
+            if time.monotonic() > until:
+                break
+            if counts is not None and self._is_due(running[name], counts[name]):
+                self._looked[name] = self._turn
+                await self._quietly(self._look(running[name], now))
         self._turn += 1
+
+    async def _count(self, running: Mapping[str, Experiment]) -> dict[str, list[Any]]:
+        """Return how many requests each arm has, as Redis has it: cheaper than all the sums."""
+        async with answering(_PLACE):
+            pipe = self._redis.pipeline(transaction=False)
+            for name, one in running.items():
+                fields = [f"{arm.name}|assigned|n" for arm in one.arms]
+                pipe.hmget(experiments.hash_key(self._prefix, name, one.version), fields)
+            return dict(zip(running, await pipe.execute(), strict=True))
+
+    def _is_due(self, experiment: Experiment, counts: list[Any]) -> bool:
+        seen = self.watched.get(experiment.name)
+        if seen is None or seen.experiment != experiment:
+            return True
+        if self._turn - self._looked[experiment.name] >= UNHURRIED:
+            return True
+        if experiment.rollout is None:
+            return False
+        known = [
+            arm.name in seen.stats and seen.stats[arm.name].assigned for arm in experiment.arms
+        ]
+        return not seen.record.last.settled or known != [float(each or 0) for each in counts]
 
     async def _quietly(self, work: Coroutine[Any, Any, T]) -> T | None:
         """Wait for ``work``; what goes wrong ends this turn of it, and nothing else."""
@@ -125,28 +154,22 @@ class Rollouts:
         self._leads = leads
         if not leads:
             # Whoever leads next writes the records: what is known here is out of date then.
-            self.watched, self._records, self._clean = {}, {}, {}
-
-    def _forget(self, running: Mapping[str, Experiment]) -> None:
-        live = {(name, one.version) for name, one in running.items()}
-        self.watched = {name: one for name, one in self.watched.items() if name in running}
-        self._records = {key: one for key, one in self._records.items() if key in live}
-        self._clean = {key: one for key, one in self._clean.items() if key in live}
+            self.watched, self._looked = {}, {}
 
     async def _look(self, experiment: Experiment, now: float) -> None:
         name, key = experiment.name, (experiment.name, experiment.version)
         async with answering(_PLACE):
-            stats = await experiments.read(self._redis, self._prefix, *key)
+            fields = await self._redis.hgetall(experiments.hash_key(self._prefix, *key))
         if not self._is_live(experiment):
             return
+        stats = experiments.parse({n: each for n, each in fields.items() if _is_compared(n)})
         record = await self._followed(experiment, stats, now)
-        self._clean[key] = stats
         step = None
         rollout = experiment.rollout
         if rollout is not None and shares_of(experiment)[sides(experiment)[1]] > 0:
             step = judge_step(experiment, rollout, record, stats, now)
         srm = step.evidence.srm if step else srm_of(record, stats)
-        self.watched[name] = Watched(experiment, stats, srm, step)
+        self.watched[name] = Watched(experiment, stats, record, srm, step)
         if step is not None and step.action != "hold" and self.lease.held:
             await self._carry_out(experiment, step, stats)
 
@@ -159,15 +182,15 @@ class Rollouts:
     async def _followed(self, experiment: Experiment, stats: Arms, now: float) -> Record:
         """Return the record as of now, written to Redis when it changed."""
         key = (experiment.name, experiment.version)
-        before = self._records.get(key)
+        seen, before, clean = self.watched.get(experiment.name), None, stats
+        if seen is not None and seen.experiment.version == experiment.version:
+            before, clean = seen.record, seen.stats
         async with answering(_PLACE):
             if before is None:
                 before = await stretches.load(self._redis, self._prefix, *key)
-            clean = self._clean.get(key, stats)
             record = followed(before, shares_of(experiment), stats, clean, now)
             if record is not before:
                 await self._keep(stretches.record_key(self._prefix, *key), record)
-        self._records[key] = record
         return record
 
     async def _keep(self, key: str, record: Record) -> None:
@@ -229,6 +252,11 @@ async def write(
             if attempt + 1 == _ATTEMPTS:
                 raise
     raise AssertionError
+
+
+def _is_compared(field: bytes) -> bool:
+    """Whether a field of the sums matters here: as served, only errors do."""
+    return b"|served:" not in field or b"|served:error_rate|" in field
 
 
 def _gist(experiment: Experiment) -> tuple[Any, ...]:

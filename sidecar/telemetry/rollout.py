@@ -42,6 +42,7 @@ class Watched(NamedTuple):
 
     experiment: Experiment
     stats: Arms
+    record: Record
     srm: Srm
     step: Step | None
 

@@ -1,7 +1,10 @@
 """Prometheus: experiments as the node that leads the rollouts sees them.
 
-All labels are names from the configuration. Intervals are computed when Prometheus asks.
+All labels are names from the configuration. Intervals are computed when Prometheus asks, and only
+of sums that have changed since; with very many experiments some are those of an earlier scrape.
 """
+
+import time
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
@@ -19,7 +22,11 @@ USUAL = ("error_rate", "latency_ms")
 MOST_SERIES = 1000
 """Of intervals; the experiments that are first by name have theirs."""
 
+BUDGET = 0.1
+"""Seconds for the intervals of one scrape."""
+
 _log = structlog.get_logger()
+Row = tuple[list[str], Interval]
 
 
 class Sources(NamedTuple):
@@ -39,6 +46,8 @@ class RolloutCollector(Collector):
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
+        self._known: dict[str, tuple[Watched, list[Row]]] = {}
+        """Experiment → what its intervals were computed of, and they; the oldest first."""
 
     def collect(self) -> Iterator[Metric]:
         """Yield what is known now."""
@@ -49,7 +58,19 @@ class RolloutCollector(Collector):
         yield self._rollbacks()
         yield _steps(watched)
         yield _splits(watched)
-        yield from _intervals(watched)
+        yield from _intervals(self._rows(watched))
+
+    def _rows(self, watched: Mapping[str, Watched]) -> list[Row]:
+        """Return the intervals of all experiments, by name."""
+        until = time.monotonic() + BUDGET
+        known = {name: each for name, each in self._known.items() if name in watched}
+        for name in [*(name for name in watched if name not in known), *known]:
+            stale = name not in known or known[name][0].stats is not watched[name].stats
+            if stale and time.monotonic() < until:
+                known.pop(name, None)  # and to the end of the line
+                known[name] = (watched[name], _rows(watched[name]))
+        self._known = known
+        return [row for name in sorted(known) for row in known[name][1]]
 
     def _shares(self) -> Metric:
         family = GaugeMetricFamily(
@@ -100,8 +121,7 @@ def _splits(watched: Mapping[str, Watched]) -> Metric:
     return family
 
 
-def _intervals(watched: Mapping[str, Watched]) -> Iterator[Metric]:
-    rows = [row for one in watched.values() for row in _rows(one)][:MOST_SERIES]
+def _intervals(rows: list[Row]) -> Iterator[Metric]:
     text = "A metric of an arm, {}; the interval holds at all times at once, at 95 %."
     for suffix, field, what in (
         ("", "estimate", "the estimate"),
@@ -113,14 +133,14 @@ def _intervals(watched: Mapping[str, Watched]) -> Iterator[Metric]:
             text.format(what),
             labels=["experiment", "arm", "metric"],
         )
-        for labels, found in rows:
+        for labels, found in rows[:MOST_SERIES]:
             value = getattr(found, field)
             if value is not None:
                 family.add_metric(labels, value)
         yield family
 
 
-def _rows(one: Watched) -> list[tuple[list[str], Interval]]:
+def _rows(one: Watched) -> list[Row]:
     """Return the intervals of an experiment; none when its sums are of no use."""
     experiment = one.experiment
     names = [metric.name for metric in experiment.metrics] or list(USUAL)

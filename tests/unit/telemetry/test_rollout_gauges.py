@@ -36,7 +36,7 @@ def _labels(sample):
 def watching(stats=STATS, step=True):
     found = experiment()
     verdict = judge_step(found, ROLLOUT, record(), stats, START + 1) if step else None
-    return {"checkout": Watched(found, stats, Srm(0.5, flag=False), verdict)}
+    return {"checkout": Watched(found, stats, record(), Srm(0.5, flag=False), verdict)}
 
 
 def test_a_rollout_under_way():
