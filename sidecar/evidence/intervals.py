@@ -116,7 +116,7 @@ def ratio(
     logs = logarithmic(both)
     half = logs and radius(logs, _asymptotic_part(sums, alpha), tight_at)
     rough = _EVERYTHING
-    if estimate is not None and half is not None:
+    if estimate is not None and half is not None and half < _WIDEST:
         rough = (estimate * math.exp(-half), estimate * math.exp(half))
     if not _is_exact(both, sums):
         return bounded(both.n, estimate, *rough)
@@ -130,6 +130,8 @@ Averages = tuple[Sequence[Averaged], Sequence[Averaged]]
 
 Bounds = tuple[float, float]
 _EVERYTHING = (-math.inf, math.inf)
+_WIDEST = 20.0
+"""Half-width of a logarithm beyond which nothing is known: means that may as well be 0."""
 
 
 def _asymptotic_part(sums: Averages, alpha: float) -> float:

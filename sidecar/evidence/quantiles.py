@@ -77,8 +77,8 @@ def quantile_ratio(
         return Interval(n)
     mine, theirs = (middle_of(arm, level) for arm in pair)
     ends = _possible(*pair, level, alpha, tight_at)
-    low = min(other_low / high for _, high, other_low, _ in ends)
-    high = max(other_high / low if low else math.inf for low, _, _, other_high in ends)
+    low = min(_over(other_low, high) for _, high, other_low, _ in ends)
+    high = max(_over(other_high, low) for low, _, _, other_high in ends)
     return bounded(n, theirs / mine if mine else None, low, high)
 
 
@@ -122,6 +122,10 @@ def places(arm: Weighted, level: float, alpha: float, tight_at: float) -> Places
     likeliest = np.clip(level * arm.n, before, after)
     evidence = log_martingale(likeliest, arm.n, level, prior)
     return Places(np.array(low), np.array(high), evidence)
+
+
+def _over(above: float, below: float) -> float:
+    return above / below if below else math.inf if above else 0.0
 
 
 def _pair(

@@ -165,6 +165,12 @@ def test_a_ratio_of_means_is_that_of_the_logarithms(rng):
     assert found.low * found.high == pytest.approx(found.estimate**2)
 
 
+def test_a_ratio_of_means_that_may_as_well_be_nothing_is_open():
+    found = ratio_of(Moments(500, 1e-9, 1e6), Moments(500, 500, 1000), ALPHA)
+
+    assert (found.low, found.high) == (None, None)
+
+
 def test_a_ratio_of_sums_has_the_interval_of_its_residues():
     one = Ratio(200, 2000, 400, 30_000, 1000, 4400)
 
@@ -200,6 +206,13 @@ def test_values_that_are_all_alike_have_a_quantile_of_one_bucket():
 
     assert found.low <= 3 <= found.high
     assert found.high / found.low == pytest.approx(1.02)
+
+
+def test_a_quantile_over_one_that_is_nothing_has_no_upper_end():
+    found = ratio_of(histogram([0.0] * 500), histogram([2.0] * 500), ALPHA, level=0.5)
+
+    assert (found.estimate, found.high) == (None, None)
+    assert found.low > 1000
 
 
 def test_quantiles_compare_more_tightly_than_two_bands_of_half_alpha(rng):
