@@ -22,14 +22,16 @@ from sidecar.telemetry.facts_log import Logged, Pipelining
 
 INTERVAL = 1.0
 """Seconds between writes, and at least before a request is looked at: its guards have answered."""
-MOST_WAITING = 100
+MOST_WAITING = 50
 """Requests of one interval; more are not recorded."""
 MOST_BYTES = 16 * 1024 * 1024
 """Of their bodies."""
 TIMEOUT = 5.0
 """Seconds that Redis may take."""
+_STRETCH = 0.0005
+"""Seconds of looking at requests, about, before others have their turn."""
 _REST = 19
-"""Times as long as a request took to look at, the task then sleeps."""
+"""Times as long the task then sleeps."""
 
 Write = Callable[[Sequence[Logged]], Awaitable[None]]
 _log = structlog.get_logger()
@@ -74,14 +76,17 @@ class FactsRecorder:
     async def flush(self, until: float) -> None:
         """Write the facts of what was decided until then (Unix seconds)."""
         entries: list[Logged] = []
+        started = time.perf_counter()
         while self._waiting and self._waiting[0].record.now <= until:
             record, request = self._waiting.popleft()
             self._bytes -= record.size
-            started = time.perf_counter()
             facts = _facts(record, request)
             if facts is not None:
                 entries.append(Logged(record.id, facts))
-            await asyncio.sleep(_REST * (time.perf_counter() - started))
+            spent = time.perf_counter() - started
+            if spent > _STRETCH:
+                await asyncio.sleep(_REST * spent)
+                started = time.perf_counter()
         if entries:
             await self._send(entries)
 

@@ -13,7 +13,7 @@ import msgspec
 
 from sidecar.evidence import Estimate, Logged, doubly_robust, ips, snips
 from sidecar.model import Snapshot, Stats
-from sidecar.whatif.actions import Actions, action_probabilities
+from sidecar.whatif.actions import Actions, GridEntropy, action_probabilities
 from sidecar.whatif.propensity import is_exact
 from sidecar.whatif.records import Decided, Outcome, Record
 from sidecar.whatif.replay import CannotTell, Choice, Simulated, replay
@@ -29,6 +29,8 @@ BUILT_IN: Mapping[str, Callable[[Outcome], float | None]] = {
 }
 """Metrics of every request; any other name is that of feedback."""
 
+LEAST_KEYS = 30
+"""Different keys below which nothing is said, where choices stick to keys."""
 _SUM_TOLERANCE = 1e-6
 
 
@@ -55,6 +57,8 @@ class _Case(NamedTuple):
     propensity: float
     reward: float
     actions: Actions
+    key: str
+    """Whose decision it was, if the choice stuck to that; else the decision's own id."""
 
 
 def estimate(
@@ -115,7 +119,18 @@ def _case(
     actions = action_probabilities(candidate, stats, record, memory)
     if isinstance(actions, CannotTell):
         return tuple(f"{fact} was not recorded" for fact in actions.facts)
-    return _Case(record, past, min(past.probability, 1.0), reward, actions)
+    key = past.unit or _key(record, past.probability, live, stats)
+    return _Case(record, past, min(past.probability, 1.0), reward, actions, key)
+
+
+def _key(record: Record, probability: float, live: Snapshot, stats: Stats) -> str:
+    """Return who asked, if the live rules choose among several without a draw: by a key."""
+    entropy, facts = GridEntropy(0, 1, record.seed), record.facts
+    if probability == 1 or isinstance(replay(live, stats, record, entropy=entropy), CannotTell):
+        return record.id
+    if entropy.drawn:
+        return record.id
+    return facts.user.id or facts.session or facts.api_key or record.id
 
 
 def _remember(candidate: Snapshot, stats: Stats, record: Record, memory: Simulated) -> None:
@@ -168,8 +183,17 @@ def _estimates(metric: str, cases: Sequence[_Case], excluded: dict[str, int]) ->
         excluded=excluded,
         exact=sum(one.actions.exact for one in cases) / n if n else None,
         logged=sum(one.reward for one in cases) / n if n else None,
-        candidate=[method(logged) for method in (ips, snips, doubly_robust)],
+        candidate=[_told(method(logged), cases) for method in (ips, snips, doubly_robust)],
     )
+
+
+def _told(found: Estimate, cases: Sequence[_Case]) -> Estimate:
+    """Take the figures away when too few keys made them: between keys they may vary at will."""
+    keys = len({one.key for one in cases})
+    if found.cannot_tell is not None or keys >= LEAST_KEYS:
+        return found
+    why = f"the choices stick to {keys} keys; {LEAST_KEYS} are needed"
+    return msgspec.structs.replace(found, estimate=None, low=None, high=None, cannot_tell=why)
 
 
 def _logged(cases: Sequence[_Case]) -> Logged:
@@ -189,7 +213,7 @@ def _logged(cases: Sequence[_Case]) -> Logged:
             sum(chance for name, chance in p.items() if name not in support[_where(one.past)])
             for p, one in zip(chances, cases, strict=True)
         ],
-        keys=[one.past.unit or one.record.id for one in cases],
+        keys=[one.key for one in cases],
     )
 
 

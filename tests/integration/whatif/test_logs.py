@@ -156,8 +156,8 @@ async def test_what_is_not_ours_in_the_streams_is_passed_over(store, settings):
 
 async def test_old_facts_are_trimmed_by_length_and_age(store, settings):
     few = msgspec.structs.replace(settings, decision_log=100)
-    for _ in range(5):
-        await traffic(store, few, 90)
+    for _ in range(9):
+        await traffic(store, few, 50)
     assert await store.xlen(f"{PREFIX}facts") < 300  # Redis trims by whole nodes of 100 entries
 
     await asyncio.sleep(0.1)
@@ -219,7 +219,8 @@ async def test_the_live_rules_themselves_change_nothing(store, settings):
 
 async def test_another_share_changes_what_it_must(store, settings):
     await make_live(settings)
-    await traffic(store, settings, 90, input_tokens=100)
+    for _ in range(2):
+        await traffic(store, settings, 45, input_tokens=100)
 
     found = await asked(settings, documents(small=100), metric="success")
 

@@ -75,9 +75,13 @@ def test_intervals_cover_the_truth_as_often_as_they_say():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_intervals_cover_the_truth_as_often_as_they_say_in_many_runs():
-    # 1,000 runs: 0.95 less four standard errors.
-    assert min(covered(1000, 400).values()) >= 922
+    # 0.95 less three standard errors, and at most 0.95 with three.
+    hits = covered(300, 400).values()
+
+    assert min(hits) >= 274
+    assert max(hits) <= 296
 
 
 def test_choices_that_stick_to_a_key_are_weighted_by_their_shares():
@@ -94,13 +98,28 @@ def test_choices_that_stick_to_a_key_are_weighted_by_their_shares():
 def test_requests_of_one_user_count_together():
     live, candidate = (percentage(*shares, key="user.id") for shares in ((70, 30), (30, 70)))
     records = logs(live, 2000, headers=lambda place: {"x-user-id": f"u{place % 200}"})
-    alone, together = (
+    alone, together, told = (
         estimated(live, candidate, rows)[1]["snips"]
-        for rows in (records, [with_past(row, unit=row.facts.user.id) for row in records])
+        for rows in (
+            [with_past(row, unit=row.id) for row in records],
+            records,
+            [with_past(row, unit=row.facts.user.id) for row in records],
+        )
     )
 
+    assert together == told
     assert together.estimate == alone.estimate
     assert together.high - together.low > 1.2 * (alone.high - alone.low)
+
+
+def test_few_keys_cannot_tell_however_many_their_requests():
+    live, candidate = (percentage(*shares, key="user.id") for shares in ((70, 30), (60, 40)))
+    records = logs(live, 1000, headers=lambda place: {"x-user-id": f"u{place % 20}"})
+
+    _, by_method = estimated(live, candidate, records)
+
+    assert all(one.estimate is None for one in by_method.values())
+    assert by_method["snips"].cannot_tell == "the choices stick to 20 keys; 30 are needed"
 
 
 def test_a_candidate_that_draws_twice_is_counted_and_still_right():
