@@ -1,9 +1,12 @@
 """What an experiment's statistics say about its rollout: promote, hold, or roll back.
 
-A guard is judged on all stretches of the experiment's version, each candidate against its own
-control (`evidence.pairing`), with one confidence sequence from the first request on: looking every
-second, and changing shares by what was seen, leaves its error at alpha. All guards, and the
-objective, share alpha evenly.
+A guard is judged twice, with confidence sequences, so that looking every second and changing shares
+by what was seen leave its error at alpha: on all stretches of the experiment's version, each with
+the candidate against the control of the same time (`evidence.pairing`), and on the present step
+alone, since what went well for a week would hide for hours what goes wrong now. Harm in one of them
+is harm; safe is what is safe in the whole. All guards, and the objective, share alpha evenly. Of a
+guard's alpha the whole has one half, and the steps have the other: the first step is the whole, and
+the k-th after it has 1 / (k (k + 1)), which adds up to 1 however often shares change.
 
 Metrics count by assignment, fallbacks within the arm included. `error_rate` counts a request whose
 first backend failed as well when a fallback saved it (`arm_sums`): otherwise a canary that fails
@@ -16,7 +19,6 @@ from typing import NamedTuple
 import msgspec
 
 from sidecar.evidence import (
-    Arm,
     Guard,
     Interval,
     Patience,
@@ -32,6 +34,9 @@ from sidecar.evidence import (
 from sidecar.model import Experiment, Metric, Rollout, RolloutGuard
 from sidecar.telemetry.experiments import ArmStats, Measured
 from sidecar.telemetry.stretches import Arms, Record, srm_of
+
+Stretched = Sequence[Statistic]
+"""An arm: its sums in each stretch."""
 
 
 class Watched(NamedTuple):
@@ -140,7 +145,9 @@ def _verdicts(
         metric = metric_of(experiment, guard.metric)
         pair = [_arm(metric, parts, stats, name) for name in names]
         asked = Guard(**msgspec.structs.asdict(guard))
-        verdicts.append(_judged(asked, metric, pair, alpha))
+        whole = judge(asked, pair[0], pair[1], alpha / 2, level=metric.q)
+        now = _in_step(asked, metric, pair, record, alpha / 2)
+        verdicts.append(whole if now is None or now.state != "harm" else now)
     if rollout.objective is not None and with_objective:
         metric = metric_of(experiment, rollout.objective)
         pair = [_arm(metric, parts, stats, name) for name in names]
@@ -148,12 +155,19 @@ def _verdicts(
     return verdicts
 
 
-def _judged(guard: Guard, metric: Metric, pair: Sequence[Arm], alpha: float) -> Verdict:
-    control, candidate = pair
-    return judge(guard, control, candidate, alpha, level=metric.q)
+def _in_step(
+    guard: Guard, metric: Metric, pair: Sequence[Stretched], record: Record, alpha: float
+) -> Verdict | None:
+    """Return what the present step alone says; ``None`` of the first, which is the whole."""
+    k = record.changes
+    if not k:
+        return None
+    control, candidate = (arm[record.began :] for arm in pair)
+    found = judge(guard, control, candidate, alpha / (k * (k + 1)), level=metric.q)
+    return msgspec.structs.replace(found, reason=f"in this step, {found.reason}")
 
 
-def _reached(metric: Metric, pair: Sequence[Arm], alpha: float) -> Verdict:
+def _reached(metric: Metric, pair: Sequence[Stretched], alpha: float) -> Verdict:
     """Return "safe" when the candidate is better for certain; not being so does no harm."""
     control, candidate = pair
     found = difference(control, candidate, alpha, level=metric.q)
@@ -164,7 +178,9 @@ def _reached(metric: Metric, pair: Sequence[Arm], alpha: float) -> Verdict:
     return Verdict(metric.name, "safe" if better else "unclear", found, reason)
 
 
-def _arm(metric: Metric, parts: Sequence[Mapping[str, ArmStats]], stats: Arms, name: str) -> Arm:
+def _arm(
+    metric: Metric, parts: Sequence[Mapping[str, ArmStats]], stats: Arms, name: str
+) -> Stretched:
     whole = stats.get(name, _NOTHING)
     scale = 1 / _design_effect(metric, whole)
     return [_statistic(metric, part.get(name, _NOTHING), whole).scaled(scale) for part in parts]

@@ -5,7 +5,6 @@ of sums that have changed since; with very many experiments some are those of an
 """
 
 import time
-
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 

@@ -56,12 +56,21 @@ class Record(msgspec.Struct, frozen=True):
     @property
     def since(self) -> float:
         """When the present shares began."""
-        began = self.last.since
-        for stretch in reversed(self.stretches):
-            if stretch.shares != self.last.shares:
-                break
-            began = stretch.since
-        return began
+        return self.stretches[self.began].since
+
+    @property
+    def began(self) -> int:
+        """The place of the stretch with which the present shares began."""
+        place = len(self.stretches) - 1
+        while place and self.stretches[place - 1].shares == self.last.shares:
+            place -= 1
+        return place
+
+    @property
+    def changes(self) -> int:
+        """How often the shares changed."""
+        pairs = zip(self.stretches, self.stretches[1:], strict=False)
+        return sum(one.shares != following.shares for one, following in pairs)
 
     def parts(self, stats: Arms) -> list[dict[str, ArmStats]]:
         """Return what came in each stretch, given the sums of now."""

@@ -96,6 +96,20 @@ def test_an_hour_in_which_all_fail_is_not_held_against_the_canary_that_just_got_
     assert apart.action == "hold"
 
 
+def test_a_candidate_that_turns_bad_after_a_good_week_is_judged_by_its_step():
+    """A third of its requests fail for a minute; of all that it ever had that is a hundredth."""
+    week = {"control": arm(95_000, 95), "canary": arm(5000, 5)}
+    minute = {"control": arm(95_640, 96), "canary": arm(5160, 60)}
+    shares = {"control": 80.0, "canary": 20.0}
+    now = followed(record(), shares, week, week, START + 50)
+
+    step = judge_step(experiment(20.0), ROLLOUT, now, minute, START + 60)
+    assert step.action == "roll_back"
+    assert step.reason.startswith("error_rate: in this step, difference 0.")
+    whole = judge_step(experiment(20.0), ROLLOUT, record(20.0), minute, START + 60)
+    assert whole.action == "hold"
+
+
 def test_all_guards_and_the_objective_share_alpha():
     """Just about harm for one guard is not yet harm for one of ten."""
     stats = pair(errors=100, n=2000, control=760)
