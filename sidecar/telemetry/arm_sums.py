@@ -216,6 +216,7 @@ def _add_value(sums: Fields, base: str, value: float, histogram: bool) -> None:
     if value:
         sums[base + "|total"] += value
         sums[base + "|squares"] += value * value
+        sums[base + "|cubes"] += value * value * value
     if histogram:
         sums[f"{base}|b{bucket(value)}"] += 1
 

@@ -15,7 +15,7 @@ what               of which requests
 ``part<k>:NAME``   like ``metric:NAME``, of the units in part k of `PARTS`: how alike they are
 =================  =============================================================================
 
-Components are the fields of `evidence`'s sums: ``n``, ``total``, ``squares`` of Moments (and of
+Components are the fields of `evidence`'s sums: ``n total squares cubes`` of Moments (and of
 Proportion), ``x y xx yy xy`` of Ratio, and ``b<index>`` of Histogram's buckets.
 """
 

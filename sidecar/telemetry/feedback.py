@@ -42,10 +42,11 @@ redis.call('EXPIRE', KEYS[1], ARGV[3])
 local function add(key, base, text, sign)
   local value, place = string.match(text, '^(%S+) (%S*)$')
   if not value then return end
-  local squares = string.format('%.17g', sign * value * value)
   redis.pcall('HINCRBYFLOAT', key, base .. 'n', sign)
-  redis.pcall('HINCRBYFLOAT', key, base .. 'total', string.format('%.17g', sign * value))
-  redis.pcall('HINCRBYFLOAT', key, base .. 'squares', squares)
+  for power, component in ipairs({'total', 'squares', 'cubes'}) do
+    local amount = string.format('%.17g', sign * value ^ power)
+    redis.pcall('HINCRBYFLOAT', key, base .. component, amount)
+  end
   if place ~= '' then redis.pcall('HINCRBYFLOAT', key, base .. 'b' .. place, sign) end
 end
 for i = 6, #ARGV, 2 do
