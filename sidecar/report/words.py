@@ -1,5 +1,7 @@
 """How values and metrics are written for people, in tables and in pictures."""
 
+import math
+
 from sidecar.report.report import Between, Figure, MetricReport
 
 POINTS = "points"
@@ -24,10 +26,8 @@ def plain(number: float, *, signed: bool = False) -> str:
     sign = "+" if signed else ""
     if abs(number) >= 1000:
         return f"{number:{sign},.0f}"
-    digits = f"{number:{sign}#.3g}"
-    if "e" in digits:
-        digits = f"{number:{sign}.9f}".rstrip("0")
-    return digits.rstrip(".") if "." in digits else digits
+    digits = 2 - math.floor(math.log10(abs(number))) if number else 2
+    return f"{number:{sign}.{max(0, digits)}f}"
 
 
 def span(figure: Figure, unit: str, *, signed: bool = False) -> str:
