@@ -48,7 +48,7 @@ def _library() -> tuple[Any, Any]:
         from matplotlib import figure  # noqa: PLC0415
     except ImportError:
         raise NoPictures(
-            "pictures need matplotlib, which is not installed: pip install 'pointsman[reports]'"
+            "pictures need matplotlib, which is not installed; the extra `reports` has it"
         ) from None
     return mpl, figure
 
