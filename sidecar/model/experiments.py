@@ -69,7 +69,7 @@ class Rollout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``steps``: its shares in percent, ascending. ``objective``: the metric that should get better.
     ``alpha``: how often a roll-back may be false. ``candidate`` and ``control``: names of arms,
     empty for the last and for the first. ``hold_seconds``: the least time of a step.
-    ``automatic``: whether the sidecar moves shares by itself; guards are watched either way.
+    ``automatic``: whether the sidecar climbs steps by itself; guards roll back either way.
     """
 
     steps: tuple[float, ...]
