@@ -37,6 +37,7 @@ def test_a_child_process_reads_the_very_same_settings(tmp_path):
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
+        ("VARIANT_PINS", "yes", "legal: allow, deny"),
         ("LISTEN", "80", "HOST:PORT"),
         ("LISTEN", "host:http", "HOST:PORT"),
         ("ADMIN", "host:70000", "HOST:PORT"),

@@ -3,12 +3,13 @@
 import json
 
 from google.protobuf.json_format import MessageToDict
+from google.protobuf.struct_pb2 import Struct
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.model import Assignment, Attempt, Backend, Decision, Plan, Splice, TakeTurn
 from sidecar.pb import ext_proc_pb2 as pb
-from sidecar.wire.answer import Answers
+from sidecar.wire.answer import Answers, write_decision
 
 NAMES = st.text("abc-/.:é", min_size=1, max_size=12)
 SPLICES = st.lists(
@@ -94,3 +95,14 @@ def test_a_unit_is_not_part_of_what_is_kept():
         answers.decided(Decision("0" * 28, "r", plan, ((),), 1, None), "chat", 1)
 
     assert len(answers._facts) == 1
+
+
+def test_an_envoy_of_ones_own_is_told_the_arms_as_well():
+    attempts = (Attempt(Backend(name="a", model="m", provider="p"), {}),)
+    effects = (Assignment("e", 2, "b", 1 / 3, "0123456789abcdef"), TakeTurn("t"))
+    decision = Decision("0" * 28, "r", Plan(attempts, 1.0, "x", effects), ((),), 1, None)
+    fields = Struct().fields
+
+    write_decision(fields, decision, "chat", 1)
+
+    assert fields["assignments"].string_value == '[["e",2,"b",0.333333,"0123456789abcdef",""]]'
