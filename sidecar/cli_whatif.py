@@ -23,7 +23,9 @@ from sidecar.cli_store import Json, RedisUrl, fail
 from sidecar.config import files
 from sidecar.config.redis_client import answering, connect, place
 from sidecar.settings import Settings
-from sidecar.whatif import Comparison, Difference, Estimates, Move, WhatIf
+from sidecar.whatif import Comparison, Difference, Move
+from sidecar.whatif.answer import WhatIf
+from sidecar.whatif.reward import Estimates
 
 decisions = typer.Typer(
     name="decisions",

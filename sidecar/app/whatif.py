@@ -26,7 +26,9 @@ from sidecar.settings import Settings
 from sidecar.telemetry.bandits import Bandits
 from sidecar.telemetry.shared_stats import SharedStats
 from sidecar.telemetry.windows import Windows, view
-from sidecar.whatif import Record, WhatIf
+from sidecar.whatif import Record
+from sidecar.whatif.answer import WhatIf, sentence
+from sidecar.whatif.reward import BUILT_IN, estimate
 from sidecar.wire.explainer import Problem
 
 DAY = 86400.0
@@ -78,14 +80,14 @@ def run(settings: Settings, asked: Question, progress: Progress | None = None) -
     estimates = None
     if asked.metric is not None:
         count = told(len(records))
-        estimates = whatif.estimate(live, candidate, records, stats, asked.metric, count)
+        estimates = estimate(live, candidate, records, stats, asked.metric, count)
     return WhatIf(
         since=asked.since,
         oldest=records[0].now if records else None,
         newest=records[-1].now if records else None,
         comparison=compared,
         estimates=estimates,
-        sentence=whatif.sentence(compared, estimates),
+        sentence=sentence(compared, estimates),
     )
 
 
@@ -95,7 +97,7 @@ async def _gather(settings: Settings, asked: Question, candidate: Snapshot) -> _
     try:
         stored = await store.load()
         live = _compile_live(stored.documents, stored.version, settings)
-        feedback = None if asked.metric in whatif.BUILT_IN else asked.metric
+        feedback = None if asked.metric in BUILT_IN else asked.metric
         async with answering(place(settings.store_url()), READ_SECONDS):
             records = await read_records(
                 redis,

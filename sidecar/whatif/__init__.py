@@ -1,17 +1,18 @@
-"""What if: past requests, known by their facts, decided again by another configuration."""
+"""What if: past requests, known by their facts, decided again by another configuration.
+
+Estimates of what a candidate would earn are in `whatif.reward`, and the whole answer in
+`whatif.answer`: they load the statistics, which workers do without.
+"""
 
 from sidecar.whatif.actions import Actions, action_probabilities
-from sidecar.whatif.answer import WhatIf, sentence
 from sidecar.whatif.compare import compare
 from sidecar.whatif.comparison import Comparison, Difference, Move, Shift
 from sidecar.whatif.facts import Facts, PromptFacts, decode, encode, take
 from sidecar.whatif.recorded import RecordedRequest, Unknown
 from sidecar.whatif.records import Decided, Outcome, Record
 from sidecar.whatif.replay import REFUSED, CannotTell, Choice, Simulated, replay
-from sidecar.whatif.reward import BUILT_IN, Estimates, estimate
 
 __all__ = [
-    "BUILT_IN",
     "REFUSED",
     "Actions",
     "CannotTell",
@@ -19,7 +20,6 @@ __all__ = [
     "Comparison",
     "Decided",
     "Difference",
-    "Estimates",
     "Facts",
     "Move",
     "Outcome",
@@ -29,13 +29,10 @@ __all__ = [
     "Shift",
     "Simulated",
     "Unknown",
-    "WhatIf",
     "action_probabilities",
     "compare",
     "decode",
     "encode",
-    "estimate",
     "replay",
-    "sentence",
     "take",
 ]

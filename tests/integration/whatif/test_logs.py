@@ -317,3 +317,12 @@ async def test_without_pyarrow_it_says_what_helps(store, monkeypatch, tmp_path):
 
     with pytest.raises(ExportError, match=r"pointsman\[export\].*\.jsonl or \.csv"):
         await export(store, PREFIX, 0, tmp_path / "d.parquet")
+
+
+def test_a_worker_does_without_the_statistics():
+    import subprocess
+    import sys
+
+    code = "import sys, sidecar.app.worker; sys.exit('scipy' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

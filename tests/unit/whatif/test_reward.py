@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from sidecar.model import Stats
-from sidecar.whatif import Outcome, estimate
+from sidecar.whatif import Outcome
+from sidecar.whatif.reward import estimate
 from tests.unit.whatif import past
 
 EARNS = {"small": 0.5, "large": 0.8, "far": 0.9}
