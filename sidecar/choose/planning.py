@@ -50,6 +50,8 @@ class Prepared(Router, frozen=True):
     """Those of them that do not take every request."""
     lazy: bool = False
     """Nested routers are planned after the ranking, as far as they are needed."""
+    nested: int = 0
+    """How many targets are routers."""
     distinct: bool = True
     """No two targets share a backend, so no attempt can occur twice (plans below have none)."""
     depth: int = 1
@@ -80,6 +82,7 @@ def prepare(router: Router, inherited: Mapping[str, Any] | None = None) -> Prepa
         ready=None if nested else leaves,
         names=unique,
         choosy=tuple({one.name: one for one in every if one.choosy}.values()),
+        nested=len(nested),
         lazy=bool(nested) and definition is not None and definition.lazy,
         distinct=len(unique) == len(own) + sum(len(inner.names) for inner in nested),
         depth=1 + max((inner.depth for inner in nested), default=0),
@@ -190,7 +193,9 @@ def _attempts(router: Prepared, order: Sequence[Candidate]) -> tuple[Attempt, ..
     return tuple(found)
 
 
-def _candidates(router: Prepared, context: Context, out: frozenset[str]) -> Sequence[Candidate]:
+def _candidates(router: Prepared, context: Context, out: frozenset[str]) -> Sequence[Any]:
+    if router.lazy and len(router.targets) == router.nested:
+        return router.sources
     if router.ready is not None and router.names.isdisjoint(out):
         return router.ready
     found = [_source(source, router, context, out) for source in router.sources]
