@@ -222,7 +222,7 @@ class _Parquet:
             parquet: Any = importlib.import_module("pyarrow.parquet")
         except ImportError:
             raise ExportError(
-                "Parquet needs pyarrow: `pip install pointsman[export]`, or name the file "
+                "Parquet needs pyarrow: `pip install pointsman[reports]`, or name the file "
                 ".jsonl or .csv"
             ) from None
         self._schema = _schema(self._arrow)

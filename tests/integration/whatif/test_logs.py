@@ -1,114 +1,28 @@
-"""Facts on their way through a real Redis: recorded, joined with decisions, asked, exported."""
+"""Facts on their way through a real Redis: recorded, joined with decisions, asked about."""
 
 import asyncio
-import csv
 import json
 import time
 
 import msgspec
-import pyarrow.parquet
 import pytest
-import redis.asyncio
 
-from sidecar.app.export import COLUMNS, ExportError, export
 from sidecar.app.past import read_records
-from sidecar.app.recording import MOST_WAITING, FactsRecorder, facts_recorder
+from sidecar.app.recording import MOST_WAITING, FactsRecorder
 from sidecar.app.whatif import Question, reply_to, run
 from sidecar.config.documents import Documents
-from sidecar.config.redis_store import RedisStore
-from sidecar.model import Assignment
 from sidecar.settings import Settings
-from sidecar.telemetry.decision_log import Entry, Result, stream_key
 from sidecar.wire.decider import Decider
+from tests.integration.whatif.workload import (
+    LIVE,
+    PATH,
+    PREFIX,
+    Spy,
+    documents,
+    make_live,
+    traffic,
+)
 from tests.unit.whatif import past
-
-PREFIX = "pointsman:"
-BACKENDS = {
-    name: {"endpoints": ["http://127.0.0.1:1"], "price": {"per_input_token": price}}
-    for name, price in [("small", 1e-6), ("large", 1e-5)]
-}
-
-
-def documents(**shares):
-    router = {
-        "type": "percentage",
-        "targets": [*shares],
-        "targets_percentages": [*shares.values()],
-    }
-    return {"backends": BACKENDS, "routes": {"all": {"router": router}}}
-
-
-LIVE = documents(small=50, large=50)
-PATH = "/v1/chat/completions"
-
-
-@pytest.fixture
-async def store(redis_url):
-    async with redis.asyncio.Redis.from_url(redis_url, protocol=3) as client:
-        yield client
-
-
-@pytest.fixture
-def settings(redis_url):
-    return Settings.read({"POINTSMAN_REDIS_URL": redis_url, "POINTSMAN_DECISION_FACTS": "1"})
-
-
-async def make_live(settings, what=LIVE):
-    store = RedisStore(settings.store_url(), settings.prefix)
-    stored = await store.load()
-    await store.apply(Documents.of(what), based_on=stored, who="me", what="test")
-    await store.close()
-
-
-async def traffic(store, settings, n=30, **came):
-    """Let a worker's decider decide requests, and control log what came of them."""
-    snapshot = past.compile_snapshot(Documents.of(LIVE), version=1)
-    recorder = facts_recorder(settings, store)
-    taken = []
-    decider = Decider(lambda: snapshot, past.Stats, 2**20, sample=Spy(recorder, taken))
-    for place in range(n):
-        decider.answer(PATH, {"x-user-id": f"u{place}"}, past.body(user=f"b{place}"), rewrite=False)
-    await recorder.flush(time.time() + 1)
-    for record, made in taken:
-        await log(store, record, made, **came)
-    return [record.id for record, _ in taken]
-
-
-class Spy:
-    """Passes on to a recorder, and remembers what was decided."""
-
-    def __init__(self, recorder, taken):
-        self.below = recorder.below
-        self._recorder, self._taken = recorder, taken
-
-    def take(self, record, request):
-        self._recorder.take(record, request)
-        made = past.decide(
-            record.snapshot, record.stats, request, past.Entropy(record.seed), record.now
-        )
-        self._taken.append((record, made))
-
-
-async def log(store, record, made, **came):
-    entry = Entry(
-        id=record.id,
-        at=record.now,
-        node="n1",
-        route=made.route,
-        strategy=made.plan.strategy,
-        backends=tuple(attempt.backend.name for attempt in made.plan.attempts),
-        probability=made.plan.probability,
-        version=1,
-        assignments=(Assignment("exp", 1, "a", 0.5, "9f86d081884c7d65"),),
-        outcome=Result(
-            status=200,
-            answered=True,
-            backend=made.plan.attempts[0].backend.name,
-            attempts=1,
-            **came,
-        ),
-    )
-    await store.xadd(stream_key(PREFIX), {"d": msgspec.json.encode(entry)})
 
 
 async def records(store, **given):
@@ -255,68 +169,6 @@ async def test_without_redis_it_says_so():
     reply = await asyncio.to_thread(reply_to, away, question)
 
     assert (reply.problem.status, reply.problem.title) == (503, "No store")
-
-
-async def exported(store, tmp_path, name):
-    file = tmp_path / name
-    assert await export(store, PREFIX, time.time() - 60, file) == 4
-    assert [one.name for one in tmp_path.iterdir()] == [name]
-    return file
-
-
-async def some_decisions(store, settings):
-    ids = await traffic(store, settings, 4, latency_ms=12.5, input_tokens=7)
-    await store.hset(f"{PREFIX}feedback:{ids[0]}", "thumbs|user", "1 4")
-    await store.xtrim(f"{PREFIX}facts", 3, approximate=False)
-    return ids
-
-
-async def test_parquet_is_read_back(store, settings, tmp_path):
-    ids = await some_decisions(store, settings)
-
-    table = pyarrow.parquet.read_table(await exported(store, tmp_path, "d.parquet"))
-
-    assert table.column_names == [*COLUMNS]
-    rows = {row["id"]: row for row in table.to_pylist()}
-    assert set(rows) == set(ids)
-    first, last = rows[ids[0]], rows[ids[-1]]
-    assert first["feedback"] == [{"metric": "thumbs", "source": "user", "value": 1.0}]
-    assert first["user_id"] is None, "its facts are gone"
-    assert (last["user_id"], last["prompt_chars"], last["latency_ms"]) == ("u3", 11, 12.5)
-    assert last["assignments"][0]["propensity"] == 0.5
-    assert abs(last["at"].timestamp() - time.time()) < 60
-
-
-async def test_json_lines_and_csv_have_the_same_columns(store, settings, tmp_path):
-    await some_decisions(store, settings)
-    lines = (await exported(store, tmp_path, "d.jsonl")).read_text().splitlines()
-    rows = [json.loads(line) for line in lines]
-    (tmp_path / "d.jsonl").unlink()
-    with (await exported(store, tmp_path, "d.csv")).open(newline="") as file:
-        cells = [*csv.DictReader(file)]
-
-    assert [*rows[0]] == [*cells[0]] == [*COLUMNS]
-    assert rows[0]["backends"] == json.loads(cells[0]["backends"])
-    assert [row["id"] for row in rows] == [cell["id"] for cell in cells]
-
-
-async def test_a_file_that_cannot_be_written_leaves_nothing_behind(store, settings, tmp_path):
-    await some_decisions(store, settings)
-
-    with pytest.raises(ExportError, match="No such file"):
-        await export(store, PREFIX, 0, tmp_path / "none" / "d.csv")
-    with pytest.raises(ExportError, match="legal are"):
-        await export(store, PREFIX, 0, tmp_path / "d.xls")
-    assert not [*tmp_path.iterdir()]
-
-
-async def test_without_pyarrow_it_says_what_helps(store, monkeypatch, tmp_path):
-    import sys
-
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-
-    with pytest.raises(ExportError, match=r"pointsman\[export\].*\.jsonl or \.csv"):
-        await export(store, PREFIX, 0, tmp_path / "d.parquet")
 
 
 def test_a_worker_does_without_the_statistics():
