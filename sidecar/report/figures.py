@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from sidecar.evidence import Moments, Proportion, Ratio, Statistic
+from sidecar.evidence import Moments, Ratio, Statistic
 from sidecar.model import Experiment, Metric
 from sidecar.telemetry.experiments import BUILT_IN, ArmStats, Measured
 from sidecar.telemetry.rollout import shares_of
@@ -52,13 +52,8 @@ def sums(metric: Metric, arm: ArmStats, *, served: bool = False) -> Statistic:
     """
     measured = arm.as_served if served else arm.metrics
     of = measured.get(metric.of, _UNMEASURED)
-    match metric.kind:
-        case "proportion":
-            return Proportion(of.moments.n, of.moments.total)
-        case "quantile":
-            return of.histogram
-        case "mean":
-            return of.moments
+    if metric.kind != "ratio":
+        return of.statistic(metric.kind)
     own = measured.get(metric.name, _UNMEASURED).ratio
     if own.n or metric.per is None:
         return own

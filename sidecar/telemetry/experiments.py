@@ -19,12 +19,14 @@ Components are the fields of `evidence`'s sums: ``n total squares cubes`` of Mom
 Proportion), ``x y xx yy xy`` of Ratio, and ``b<index>`` of Histogram's buckets.
 """
 
+import re
 from collections.abc import Awaitable, Mapping
 from typing import Any, Literal, Protocol, Self
 
 import msgspec
 
 from sidecar.evidence import Histogram, Moments, Proportion, Ratio, Statistic, design_effect
+from sidecar.evidence.histogram import HIGHEST, LOWEST
 
 Kind = Literal["proportion", "mean", "quantile", "ratio"]
 
@@ -42,6 +44,11 @@ BUILT_IN: Mapping[str, Kind] = {
 PARTS = 32
 """Units are split into so many parts by their digest; see `evidence.design_effect`."""
 
+_LARGEST = 1e60
+"""Of sums: what is over it cannot be squared often enough."""
+_MOST = 1e15
+"""Of counts: beyond, adding one changes nothing."""
+_BUCKET = re.compile(r"b-?[0-9]{1,4}")
 _MOMENTS = frozenset(Moments.__struct_fields__)
 _RATIO = frozenset(Ratio.__struct_fields__) - _MOMENTS
 
@@ -67,7 +74,7 @@ class Measured(msgspec.Struct, omit_defaults=True):
     def statistic(self, kind: Kind) -> Statistic:
         """Return the sums as that which `evidence` compares."""
         if kind == "proportion":
-            return Proportion(self.moments.n, self.moments.total)
+            return Proportion(self.moments.n, min(max(self.moments.total, 0.0), self.moments.n))
         if kind == "quantile":
             return self.histogram
         return self.ratio if kind == "ratio" and self.ratio.y else self.moments
@@ -128,13 +135,18 @@ def hash_key(prefix: str, experiment: str, version: int) -> str:
 
 
 def parse(fields: Mapping[Any, Any]) -> dict[str, ArmStats]:
-    """Return the sums by arm from a hash as Redis gives it, decoded or not."""
+    """Return the sums by arm from a hash as Redis gives it, decoded or not.
+
+    A metric whose sums no values could give, since somebody spoiled them, counts as not measured.
+    """
     arms: dict[str, ArmStats] = {}
     for raw, value in fields.items():
         arm, what, component = _split(raw)
         number = _number(value)
         if component and number is not None:
             _put(arms.setdefault(arm, ArmStats()), what, component, number)
+    for stats in arms.values():
+        stats.metrics, stats.as_served = _sound(stats.metrics), _sound(stats.as_served)
     return arms
 
 
@@ -146,17 +158,21 @@ def _split(raw: Any) -> tuple[str, str, str]:
 
 
 def _number(value: Any) -> float | None:
+    """Return a number that can be squared and divided by; ``None`` of what is none."""
     try:
-        return float(value)
+        number = float(value)
     except ValueError:
         return None
+    if not abs(number) <= _LARGEST:
+        return None
+    return number if abs(number) >= 1 / _LARGEST else 0.0
 
 
 def _put(arm: ArmStats, what: str, component: str, number: float) -> None:
     if what == "assigned":
-        arm.assigned = number
+        arm.assigned = max(0.0, number)
     elif what == "served":
-        arm.served = number
+        arm.served = max(0.0, number)
     scope, _, metric = what.partition(":")
     if scope == "metric":
         _add(arm.metrics.setdefault(metric, Measured()), component, number)
@@ -175,15 +191,40 @@ def _add(measured: Measured, component: str, number: float) -> None:
         measured.ratio.n = measured.moments.n = number
     elif component in _MOMENTS:
         setattr(measured.moments, component, number)
-    elif component.startswith("b") and component.removeprefix("b").lstrip("-").isdecimal():
+    elif _BUCKET.fullmatch(component) and LOWEST <= int(component[1:]) <= HIGHEST:
         measured.histogram.counts[int(component[1:])] = number
 
 
 def _since(now: Mapping[str, Measured], earlier: Mapping[str, Measured]) -> dict[str, Measured]:
-    return {
-        name: measured.since(earlier[name]) if name in earlier else measured
-        for name, measured in now.items()
-    }
+    return _sound(
+        {
+            name: measured.since(earlier[name]) if name in earlier else measured
+            for name, measured in now.items()
+        }
+    )
+
+
+def _sound(metrics: Mapping[str, Measured]) -> dict[str, Measured]:
+    return {name: each for name, each in metrics.items() if _is_sound(each)}
+
+
+def _is_sound(measured: Measured) -> bool:
+    """Whether there are values with these sums: they must keep to Cauchy's inequality."""
+    ratio = measured.ratio
+    return (
+        all(_keeps(one.n, one.squares, one.total) for one in measured.parts.values())
+        and _keeps(measured.moments.n, measured.moments.squares, measured.moments.total)
+        and _keeps(ratio.n, ratio.xx, ratio.x)
+        and _keeps(ratio.n, ratio.yy, ratio.y)
+        and _keeps(ratio.xx, ratio.yy, ratio.xy)
+        and all(0 <= count <= _MOST for count in measured.histogram.counts.values())
+    )
+
+
+def _keeps(one: float, other: float, mixed: float) -> bool:
+    """Rounding may leave a crumb where feedback was taken back or stretches are told apart."""
+    least = -1e-9
+    return one >= least and other >= least and mixed**2 <= one * other * (1 + 1e-6) + 1e-9
 
 
 def _less(now: Histogram, earlier: Histogram) -> Histogram:
