@@ -155,8 +155,13 @@ def _finish(axis: Any, labels: list[str], name: str, title: str) -> None:
 
 def _label_scale(axis: Any, unit: str, *, signed: bool = False) -> None:
     names: Mapping[str, str] = {"share": "%", "US$": "US$", "": ""}
-    if unit == "share":
-        axis.xaxis.set_major_formatter(lambda number, _: f"{100 * number:g}")
+    scale = 100 if unit == "share" else 1
+    axis.xaxis.set_major_formatter(lambda number, _: _tick(scale * number))
     axis.locator_params(axis="x", nbins=6)
     label = "percentage points" if unit == "share" and signed else names.get(unit, unit)
     axis.set_xlabel(label, fontsize=8, labelpad=1)
+
+
+def _tick(number: float) -> str:
+    """Return a number on a scale, never in powers of ten; rounding leaves crumbs beside 0."""
+    return f"{round(number, 9) + 0.0:,.9f}".rstrip("0").rstrip(".")
