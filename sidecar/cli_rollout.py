@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from sidecar.app.rollout import write
 from sidecar.app.rules import policy_of
 from sidecar.cli_store import RedisUrl, fault_text, report_live, user, with_store
 from sidecar.config import experiment_edits
@@ -98,6 +97,9 @@ def _edit(
             if not urgent:
                 raise
             faulty[:] = [error]
+
+    # It loads scipy, which takes a third of a second; commands without statistics start without.
+    from sidecar.app.rollout import write  # noqa: PLC0415
 
     async def change(store: RedisStore) -> int:
         return await write(store, name, edit, who=who or user(), check=check)
