@@ -37,7 +37,8 @@ def moved(system):
     system.until(lambda: set(backends(system, model, 4)) == {other}, "the other one")
     pinned(system, other)
     system.put("backends", home, system.backend(home))
-    system.until(lambda: set(backends(system, home, 4)) == {home}, "it is back")
+    straight = system.fresh_route(home)
+    system.until(lambda: set(backends(system, straight, 4)) == {home}, "it is back")
     return model, other
 
 

@@ -6,8 +6,8 @@ from sidecar.choose.bandit import bandits_in
 from sidecar.model import Backend, Price
 from sidecar.telemetry.arm_sums import measure
 from sidecar.telemetry.outcome import Outcome
-from sidecar.telemetry.usage import Usage
 from sidecar.telemetry.rewards import reward_of
+from sidecar.telemetry.usage import Usage
 from tests.unit.choose.world import build
 
 BACKEND = Backend("mini", "m", "p", price=Price(1e-5, 2e-5))
