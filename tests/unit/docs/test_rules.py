@@ -55,13 +55,15 @@ def document_of(section, example):
         return {"backends": {**BACKENDS, "example": example}}
     if section == "Routers":
         return {"routers": {**BASE["routers"], "example": example}}
-    if section == "Experiments":
-        if "arms" in example:
-            return {"experiments": {"example": example}}
-        return {"routes": {"example": example}}
     if section in OTHERS:
         return {section.lower(): {OTHERS[section]: example}}
-    if section == "Routes" or "router" in example:
+    return _by_its_fields(section, example)
+
+
+def _by_its_fields(section, example):
+    if "arms" in example:
+        return {"experiments": {"example": example}}
+    if section in {"Routes", "Experiments"} or "router" in example:
         return {"routes": {"example": example}}
     if "enabled" in example:
         return {"flags": {**BASE["flags"], "example": example}}
