@@ -69,7 +69,9 @@ class Node:
         for what in ("assigned|n", "metric:error_rate|n", "served:error_rate|n"):
             await self.redis.hincrbyfloat(key, f"{arm}|{what}", n)
         for what in ("metric", "served"):
-            await self.redis.hincrbyfloat(key, f"{arm}|{what}:error_rate|total", errors)
+            for power in ("total", "squares", "cubes"):
+                field = f"{arm}|{what}:error_rate|{power}"
+                await self.redis.hincrbyfloat(key, field, errors)
 
 
 @pytest.fixture
