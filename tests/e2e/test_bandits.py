@@ -1,6 +1,7 @@
 """Bandits through a real Envoy: what earns more gets more, on all workers, after a restart too."""
 
 import signal
+from pathlib import Path
 
 import httpx
 import pytest
@@ -94,8 +95,11 @@ def test_what_was_learned_outlives_the_sidecar(own_system):
     bandit.teach(bandit.small)
     before = bandit.probability(bandit.small)
 
-    sidecar = system.local.children["sidecar"]
+    sidecar, workers = system.local.children["sidecar"], system.worker_pids()
     sidecar.kill(signal.SIGKILL)
+    gone = [Path(f"/proc/{pid}") for pid in (sidecar.pid, *workers)]
+    # A worker that drains removes its socket, whoever has bound it meanwhile.
+    system.until(lambda: sidecar.poll() and not any(map(Path.exists, gone)), "its end")
     sidecar.start()
     system.models["large"].reset()
 
