@@ -2,18 +2,23 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
-
-import grpc
 
 from sidecar.pb import health_pb2
 from sidecar.wire.decider import Decider
-from sidecar.wire.exchange import Exchange
+from sidecar.wire.exchange import Exchange, Reply
 from sidecar.wire.explainer import METHOD, SERVICE, Explainer
+from sidecar.wire.http2.calls import Handler, Room
+from sidecar.wire.http2.protocol import GrpcProtocol
 
-_EXT_PROC = "envoy.service.ext_proc.v3.ExternalProcessor"
-_HEALTH = "grpc.health.v1.Health"
+_EXT_PROC = b"/envoy.service.ext_proc.v3.ExternalProcessor/Process"
+_HEALTH = b"/grpc.health.v1.Health/Check"
+_EXPLAIN = f"/{SERVICE}/{METHOD}".encode()
 _MESSAGE_OVERHEAD = 1024 * 1024
+_MOST_HELD = 64 * 1024 * 1024
+_BACKLOG = 1024
+_STATUS = health_pb2.HealthCheckResponse
+_HEALTHY = _STATUS(status=_STATUS.SERVING).SerializeToString()
+_UNHEALTHY = _STATUS(status=_STATUS.NOT_SERVING).SerializeToString()
 
 
 class DecisionServer:
@@ -30,22 +35,20 @@ class DecisionServer:
         self._explainer = explainer
         self._socket = socket
         self._serving = True
-        self._server = grpc.aio.server(
-            options=[
-                ("grpc.max_receive_message_length", max_body_bytes + _MESSAGE_OVERHEAD),
-                ("grpc.max_send_message_length", max_body_bytes + _MESSAGE_OVERHEAD),
-                ("grpc.so_reuseport", 0),
-            ]
-        )
+        longest = max_body_bytes + _MESSAGE_OVERHEAD
+        self._room = Room(message=longest, held=max(_MOST_HELD, 4 * longest))
+        self._server: asyncio.Server | None = None
+        self._connections: set[GrpcProtocol] = set()
+        self._services = {_EXT_PROC: self._process, _HEALTH: lambda: self._check}
+        if explainer is not None:
+            self._services[_EXPLAIN] = lambda: self._explain(explainer)
 
     async def start(self) -> None:
         """Bind the socket (a stale one is replaced) and begin to serve."""
         self._socket.unlink(missing_ok=True)
-        self._server.add_generic_rpc_handlers((self._ext_proc(), self._health()))
-        if self._explainer is not None:
-            self._server.add_generic_rpc_handlers((self._explain(self._explainer),))
-        self._server.add_insecure_port(f"unix:{self._socket}")
-        await self._server.start()
+        self._server = await asyncio.get_running_loop().create_unix_server(
+            self._connect, self._socket, backlog=_BACKLOG
+        )
 
     async def drain(self, notice_seconds: float, grace_seconds: float) -> None:
         """Stop without losing a request.
@@ -55,40 +58,35 @@ class DecisionServer:
         """
         self._serving = False
         await asyncio.sleep(notice_seconds)
-        await self._server.stop(grace_seconds)
+        if self._server is not None:
+            self._server.close()
+        for connection in self._connections:
+            connection.leave()
+        await self._wait(grace_seconds)
+        for connection in self._connections:
+            connection.abort()
+        await self._wait(None)
         self._socket.unlink(missing_ok=True)
 
-    def _ext_proc(self) -> grpc.GenericRpcHandler:
-        handler: Any = grpc.stream_stream_rpc_method_handler(self._process)
-        return grpc.method_handlers_generic_handler(_EXT_PROC, {"Process": handler})
+    async def _wait(self, seconds: float | None) -> None:
+        """Wait until all connections are gone."""
+        if self._connections:
+            await asyncio.wait([one.gone for one in self._connections], timeout=seconds)
 
-    def _health(self) -> grpc.GenericRpcHandler:
-        handler: Any = grpc.unary_unary_rpc_method_handler(
-            self._check, response_serializer=health_pb2.HealthCheckResponse.SerializeToString
-        )
-        return grpc.method_handlers_generic_handler(_HEALTH, {"Check": handler})
+    def _connect(self) -> GrpcProtocol:
+        connection = GrpcProtocol(self._services, self._room)
+        self._connections.add(connection)
+        connection.gone.add_done_callback(lambda _gone: self._connections.discard(connection))
+        return connection
 
-    @staticmethod
-    def _explain(explainer: Explainer) -> grpc.GenericRpcHandler:
-        async def answer(question: bytes, _context: Any) -> bytes:
-            return await explainer.answer(question)
+    def _process(self) -> Handler:
+        return Exchange(self._decider).feed
 
-        handler: Any = grpc.unary_unary_rpc_method_handler(answer)
-        return grpc.method_handlers_generic_handler(SERVICE, {METHOD: handler})
-
-    async def _process(self, _messages: Any, stream: Any) -> None:
-        """Answer and return: a stream left open would live as long as the client's response."""
-        exchange = Exchange(self._decider)
-        while (received := await stream.read()) is not grpc.aio.EOF:
-            reply = exchange.feed(received)
-            message = reply.message if reply.later is None else await reply.later
-            if message is not None:
-                await stream.write(message)
-            if reply.last:
-                return
-
-    async def _check(self, _request: bytes, _context: Any) -> health_pb2.HealthCheckResponse:
+    def _check(self, _request: bytes) -> Reply:
         """Healthy as long as decisions can be made: not draining, and rules are loaded."""
         serving = self._serving and self._decider.ready
-        status = health_pb2.HealthCheckResponse
-        return status(status=status.SERVING if serving else status.NOT_SERVING)
+        return Reply(_HEALTHY if serving else _UNHEALTHY, last=True)
+
+    @staticmethod
+    def _explain(explainer: Explainer) -> Handler:
+        return lambda question: Reply(None, last=True, later=explainer.answer(question))

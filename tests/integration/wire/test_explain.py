@@ -362,9 +362,7 @@ async def test_a_guard_that_fails_unforeseen_leaves_envoy_without_an_answer(tmp_
     assert await worker.feed().later is None
 
 
-async def test_a_stream_waits_for_its_guards(tmp_path):
-    worker = guarded(tmp_path, guards=Answering())
-    await worker.server.start()
+async def streamed(worker):
     request = pb.ProcessingRequest()
     request.request_body.body = json.dumps(CHAT).encode()
     fields = request.attributes["envoy.filters.http.ext_proc"].fields
@@ -375,10 +373,46 @@ async def test_a_stream_waits_for_its_guards(tmp_path):
             request_serializer=pb.ProcessingRequest.SerializeToString,
             response_deserializer=pb.ProcessingResponse.FromString,
         )
-        replies = [reply async for reply in process(iter([request]))]
+        return [backend_of(reply) async for reply in process(iter([request]))]
+
+
+async def test_a_stream_waits_for_its_guards(tmp_path):
+    worker = guarded(tmp_path, guards=Answering())
+    await worker.server.start()
+
+    backends = await streamed(worker)
     await worker.server.drain(0, 0)
 
-    assert [backend_of(reply) for reply in replies] == ["b"]
+    assert backends == ["b"]
+
+
+class Slow(Answering):
+    """Guards that answer when they are told to."""
+
+    def __init__(self):
+        super().__init__()
+        self.began, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def ask(self, hook, request):
+        self.began.set()
+        await self.go_on.wait()
+        return await super().ask(hook, request)
+
+
+async def test_a_draining_worker_finishes_streams_that_wait_for_guards(tmp_path):
+    guards = Slow()
+    worker = guarded(tmp_path, guards=guards)
+    await worker.server.start()
+    asked = asyncio.create_task(streamed(worker))
+    await guards.began.wait()
+
+    draining = asyncio.create_task(worker.server.drain(0, 60))
+    await asyncio.sleep(0.05)
+    assert not draining.done()
+    guards.go_on.set()
+
+    assert await asked == ["b"]
+    await asyncio.wait_for(draining, 10)
 
 
 async def test_an_explanation_asks_guards_only_when_told_to(tmp_path):

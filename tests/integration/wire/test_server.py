@@ -258,3 +258,20 @@ async def test_health_turns_before_a_draining_server_stops(call):
     assert (await call.health()).status == health_pb2.HealthCheckResponse.NOT_SERVING
     assert await call(body_only()), "decisions go on while Envoy looks for another worker"
     await draining
+
+
+async def test_an_idle_client_does_not_hold_up_the_end(call):
+    await call.health()
+
+    await asyncio.wait_for(call.server.drain(0, 60), 10)
+
+
+async def test_a_peer_that_says_nothing_is_closed_when_the_grace_is_over(call, tmp_path):
+    reader, writer = await asyncio.open_unix_connection(tmp_path / "worker-0.sock")
+
+    await asyncio.wait_for(call.server.drain(0, 0.1), 10)
+
+    await asyncio.wait_for(reader.read(), 10)
+    assert reader.at_eof()
+    writer.close()
+    await writer.wait_closed()

@@ -1,0 +1,1 @@
+"""gRPC over HTTP/2 (RFC 9113), the server's side: bytes in, calls and bytes out."""
