@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from sidecar.model import BackendStats, Odds, Snapshot, Stats
+from sidecar.model import LIMITED, BackendStats, Odds, Snapshot, Stats
 
 Bandits = Mapping[str, Mapping[str, Odds]]
 """As in `Stats.bandits`."""
@@ -28,10 +28,10 @@ NO_BANDITS = packed({})
 
 
 class Bulletin(msgspec.Struct, frozen=True):
-    """What control tells its workers. ``ready``: backends that Envoy has; ``None``: not known.
+    """What control tells its workers. ``ready``: clusters that Envoy has; ``None``: not known.
 
-    Ready ones are listed, not the missing ones: a worker may learn of a new backend before
-    control does, and must not send a request to a cluster that Envoy does not know.
+    Ready ones are listed, not the missing ones: a worker may learn of new rules before control
+    does, and must not send a request to a cluster that Envoy does not know.
     """
 
     backends: dict[str, BackendStats] = {}
@@ -57,6 +57,7 @@ class Inbox:
         self.stats = Stats()
         self._bulletin = Bulletin()
         self._backends: frozenset[str] = frozenset()
+        self._limited: frozenset[str] = frozenset()
         self._packed = bytes(NO_BANDITS)
         self._bandits: Bandits = {}
 
@@ -82,13 +83,19 @@ class Inbox:
 
     def use(self, snapshot: Snapshot) -> None:
         """Know the backends of ``snapshot``; call it before decisions are made with it."""
+        enabled = [one for one in snapshot.backends.values() if one.enabled]
+        longest = max((one.timeout_seconds for one in enabled), default=0.0)
         self._backends = frozenset(snapshot.backends)
+        self._limited = frozenset(one.name for one in enabled if one.timeout_seconds < longest)
         self._refresh()
 
     def _refresh(self) -> None:
         ready = self._bulletin.ready
-        unready = frozenset() if ready is None else self._backends - ready
-        self.stats = Stats(self._bulletin.backends, unready, self._bandits)
+        unready, unlimited = frozenset[str](), frozenset[str]()
+        if ready is not None:
+            unready = self._backends - ready
+            unlimited = frozenset(name for name in self._limited if name + LIMITED not in ready)
+        self.stats = Stats(self._bulletin.backends, unready, self._bandits, unlimited)
 
 
 def _sharing(new: Bandits, old: Bandits) -> Bandits:

@@ -66,7 +66,7 @@ class Control:
         self._settings = settings
         self._feed, self._cache = open_feed(settings, writer=True)
         self._workers = Workers(settings)
-        self._publisher = Publisher(envoy_settings(settings), self._on_pending)
+        self._publisher = Publisher(envoy_settings(settings), self._on_missing)
         self._envoy = EnvoyAdmin(settings.envoy_admin.host, settings.envoy_admin.port)
         self._health: Mapping[str, BackendHealth] = {}
         self._reachable = False
@@ -164,7 +164,7 @@ class Control:
             self._published = snapshot
             self._inform_workers()
 
-    def _on_pending(self, _pending: frozenset[str]) -> None:
+    def _on_missing(self, _missing: frozenset[str]) -> None:
         self._inform_workers()
 
     def _take_totals(self, totals: Totals) -> None:
@@ -180,10 +180,7 @@ class Control:
         self._workers.push(Bulletin(dict(stats.backends), self._ready(), self._odds))
 
     def _ready(self) -> frozenset[str] | None:
-        if self._published is None:
-            return None
-        enabled = {name for name, one in self._published.backends.items() if one.enabled}
-        return frozenset(enabled) - self._publisher.pending
+        return None if self._published is None else self._publisher.ready
 
     # ── Envoy → metrics ────────────────────────────────────────────────────
 
@@ -264,7 +261,7 @@ class Control:
             "envoy": {
                 "reachable": self._reachable,
                 "rejection": self._publisher.rejection,
-                "missing": sorted(self._publisher.pending),
+                "missing": sorted(self._publisher.missing),
                 "warnings": self._publisher.warnings,
             },
             "workers": {str(place): pid for place, pid in self._workers.pids.items()},

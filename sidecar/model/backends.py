@@ -116,9 +116,13 @@ class Odds(NamedTuple):
 
 
 class Stats(msgspec.Struct, frozen=True):
-    """Frozen view of all backends. ``unready``: clusters that Envoy does not have (yet)."""
+    """Frozen view of all backends.
+
+    ``unready``: those that Envoy does not have (yet). ``unlimited``: those that it has, but not
+    yet with their own time limit. ``bandits``: bandit → bucket → how it draws.
+    """
 
     backends: Mapping[str, BackendStats] = {}
     unready: frozenset[str] = frozenset()
     bandits: Mapping[str, Mapping[str, Odds]] = {}
-    """Bandit → bucket → how it draws."""
+    unlimited: frozenset[str] = frozenset()

@@ -62,8 +62,17 @@ class Answers:
         self._patches: _Parts[tuple[tuple[Splice, ...], ...]] = _Parts(_encode_patch)
         self._facts: _Parts[_Facts] = _Parts(_encode_facts)
 
-    def decided(self, decision: Decision, operation: str, microseconds: int) -> bytes:
-        """Return the answer; ``microseconds`` is how long it took to decide."""
+    def decided(
+        self,
+        decision: Decision,
+        operation: str,
+        microseconds: int,
+        unlimited: frozenset[str] = frozenset(),
+    ) -> bytes:
+        """Return the answer; ``microseconds`` is how long it took to decide.
+
+        ``unlimited``: backends that Envoy has, but not yet with a time limit of their own.
+        """
         plan = decision.plan
         assigned = assignments_of(plan) if plan.effects else ()
         facts = self._facts[
@@ -83,6 +92,11 @@ class Answers:
             if len(one.unit) == len(_UNIT):
                 facts = facts.replace(_UNIT_BYTES, one.unit.encode(), 1)
         steps = tuple([(one.backend.name, one.backend.timeout_seconds) for one in plan.attempts])
+        if unlimited:
+            longest = max(seconds for _, seconds in steps)
+            steps = tuple(
+                [(name, longest if name in unlimited else seconds) for name, seconds in steps]
+            )
         return facts + self._patches[decision.splices] + self._chains[steps]
 
     @staticmethod

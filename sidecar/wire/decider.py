@@ -180,7 +180,8 @@ class Decider:
         spent = (time.perf_counter_ns() - case.started) // 1000
         if case.rewrite:
             return rewritten(decision, request, case.record.path, spent)
-        answer = self._answers.decided(decision, request.operation, spent)
+        unlimited = case.record.stats.unlimited
+        answer = self._answers.decided(decision, request.operation, spent, unlimited)
         if self._explain_to is not None and (why := self._explanation(case)):
             return answer + self._answers.explained(why)
         return answer

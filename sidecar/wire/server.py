@@ -1,6 +1,7 @@
 """The gRPC server of a worker: ext_proc, health and explanations on one Unix socket."""
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 from sidecar.pb import health_pb2
@@ -38,6 +39,7 @@ class DecisionServer:
         longest = max_body_bytes + _MESSAGE_OVERHEAD
         self._room = Room(message=longest, held=max(_MOST_HELD, 4 * longest))
         self._server: asyncio.Server | None = None
+        self._inode = 0
         self._connections: set[GrpcProtocol] = set()
         self._services = {_EXT_PROC: self._process, _HEALTH: lambda: self._check}
         if explainer is not None:
@@ -49,6 +51,7 @@ class DecisionServer:
         self._server = await asyncio.get_running_loop().create_unix_server(
             self._connect, self._socket, backlog=_BACKLOG
         )
+        self._inode = self._socket.stat().st_ino
 
     async def drain(self, notice_seconds: float, grace_seconds: float) -> None:
         """Stop without losing a request.
@@ -66,7 +69,13 @@ class DecisionServer:
         for connection in self._connections:
             connection.abort()
         await self._wait(None)
-        self._socket.unlink(missing_ok=True)
+        self._unlink()
+
+    def _unlink(self) -> None:
+        """Remove the socket, unless it is that of a successor who did not wait for our end."""
+        with contextlib.suppress(FileNotFoundError):
+            if self._socket.stat().st_ino == self._inode:
+                self._socket.unlink()
 
     async def _wait(self, seconds: float | None) -> None:
         """Wait until all connections are gone."""

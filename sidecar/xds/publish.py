@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from sidecar.model import BASE_HEADERS, LIMITED, Snapshot
+from sidecar.model import BASE_HEADERS, Snapshot
 from sidecar.xds.attempt import SCRIPT, SCRIPT_FILE, secret_file
 from sidecar.xds.clusters import clusters, credential_headers, usable
 from sidecar.xds.envoy_admin import AdminUnreachable, EnvoyAdmin
@@ -46,9 +46,10 @@ _VERSION_STATS = {
 class Publisher:
     """Keeps Envoy's resource files in step with the live snapshot.
 
-    ``pending``: enabled backends that Envoy does not have (yet); no plan should name them, since
-    an unknown cluster ends a request with 503. While Envoy's admin cannot be reached nothing is
-    known, and then all backends count as there. ``on_pending`` is called when the set changes.
+    ``missing``: clusters that Envoy does not have (yet); no plan should name them, since an
+    unknown cluster ends a request with 503. While Envoy's admin cannot be reached nothing is
+    known, and then all clusters count as there. ``ready``: the others, those on their way out
+    included, as far as Envoy was asked. ``on_missing`` is called when what is missing changes.
 
     ``rejection``: why Envoy did not take a file, or ``None``. ``warnings``: credentials that
     cannot be had. Run `run` as a task next to it.
@@ -57,16 +58,17 @@ class Publisher:
     def __init__(
         self,
         settings: EnvoySettings,
-        on_pending: Callable[[frozenset[str]], None],
+        on_missing: Callable[[frozenset[str]], None],
         *,
         linger_seconds: float = 30.0,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
-        self.pending: frozenset[str] = frozenset()
+        self.missing: frozenset[str] = frozenset()
+        self.ready: frozenset[str] = frozenset()
         self.rejection: str | None = None
         self.warnings: tuple[str, ...] = ()
         self._settings = settings
-        self._on_pending = on_pending
+        self._on_missing = on_missing
         self._linger = linger_seconds
         self._environ = environ
         self._admin = EnvoyAdmin(settings.admin_host, settings.admin_port)
@@ -88,7 +90,7 @@ class Publisher:
         """Write what changed: secrets and clusters first, then the routes that name them.
 
         Waits up to 0.1 s for Envoy to take new clusters; those that take longer (a DNS name, a
-        health check) are `pending` until `run` finds them.
+        health check) are `missing` until `run` finds them.
         """
         async with self._lock:
             self._snapshot = snapshot
@@ -104,7 +106,7 @@ class Publisher:
         """Follow secrets as they are rotated, and Envoy as it takes or refuses what it got."""
         while True:
             recent = time.monotonic() - self._published < FAST_FOR_SECONDS
-            delay = FAST_SECONDS if self.pending and recent else SLOW_SECONDS
+            delay = FAST_SECONDS if self.missing and recent else SLOW_SECONDS
             try:
                 async with asyncio.timeout(delay):
                     await self._changed.wait()
@@ -133,12 +135,12 @@ class Publisher:
     async def _settle(self) -> None:
         deadline = time.monotonic() + SETTLE_SECONDS
         await self._look()
-        while self.pending and time.monotonic() < deadline:
+        while self.missing and time.monotonic() < deadline:
             await asyncio.sleep(0.003)
             await self._look()
 
     async def _look(self) -> bool:
-        """Ask Envoy for clusters that it may not have yet; return whether `pending` changed."""
+        """Ask Envoy for clusters that it may not have yet; return whether `missing` changed."""
         unknown = self._clusters.keys() - self._leaving.keys() - self._active
         if unknown:
             try:
@@ -146,11 +148,12 @@ class Publisher:
                 unknown -= self._active
             except AdminUnreachable:
                 unknown = set()
-        pending = frozenset(name.removesuffix(LIMITED) for name in unknown)
-        changed = pending != self.pending
+        missing = frozenset(unknown)
+        self.ready = frozenset(self._clusters.keys() - missing)
+        changed = missing != self.missing
         if changed:
-            self.pending = pending
-            self._on_pending(pending)
+            self.missing = missing
+            self._on_missing(missing)
         return changed
 
     async def _found(self, names: Collection[str]) -> frozenset[str]:
@@ -185,7 +188,7 @@ class Publisher:
         self.rejection = self._reason(lasting) if lasting else None
 
     def _reason(self, files: frozenset[str]) -> str:
-        missing = f"; it does not have {', '.join(sorted(self.pending))}" if self.pending else ""
+        missing = f"; it does not have {', '.join(sorted(self.missing))}" if self.missing else ""
         return f"Envoy did not take {', '.join(sorted(files))}{missing}; its log says why"
 
     def _write_clusters(self) -> None:
@@ -205,11 +208,11 @@ class Publisher:
     def _lingering(self, wanted: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         now = time.monotonic()
         # What Envoy never took, it may refuse: lingering, it would keep all others out as well.
-        refused = {name for name in self._clusters if name.removesuffix(LIMITED) in self.pending}
-        gone = self._clusters.keys() - wanted.keys() - refused
+        gone = self._clusters.keys() - wanted.keys() - self.missing
         leaving = {name: self._leaving.get(name, now + self._linger) for name in gone}
         self._leaving = {name: until for name, until in leaving.items() if until > now}
         self._active -= gone - self._leaving.keys()
+        self.ready -= gone - self._leaving.keys()
         return {name: self._clusters[name] for name in self._clusters if name in self._leaving}
 
     def _write_secrets(self) -> None:
@@ -242,7 +245,7 @@ class Publisher:
                 self._write(name, resources)
 
     def _write_routes(self) -> None:
-        self._write(ROUTES_FILE, [routes(self._live(), self._settings, self.pending)])
+        self._write(ROUTES_FILE, [routes(self._live(), self._settings, self.missing)])
 
     def _write(self, name: str, resources: list[dict[str, Any]]) -> None:
         version = digest(resources)

@@ -38,23 +38,23 @@ _POST = {"name": ":method", "string_match": {"exact": "POST"}}
 _GET = {"name": ":method", "string_match": {"exact": "GET"}}
 
 
-def default_chain(snapshot: Snapshot, unready: Collection[str] = ()) -> list[Backend]:
+def default_chain(snapshot: Snapshot, missing: Collection[str] = ()) -> list[Backend]:
     """Return the backends of a request that nobody decided: by priority, then name."""
-    ready = (each for each in usable(snapshot) if each.name not in unready)
+    ready = (each for each in usable(snapshot) if each.name not in missing)
     ordered = sorted(ready, key=lambda each: (each.priority, each.name))
     return ordered[:DEFAULT_CHAIN_LENGTH]
 
 
 def routes(
-    snapshot: Snapshot, settings: EnvoySettings, unready: Collection[str] = ()
+    snapshot: Snapshot, settings: EnvoySettings, missing: Collection[str] = ()
 ) -> dict[str, Any]:
     """Return the route configuration.
 
-    ``unready``: backends that Envoy does not have yet; an unknown cluster would end the chain.
+    ``missing``: clusters that Envoy does not have yet; an unknown one would end the chain.
     """
     models = _models_body(snapshot)
     listed = _answered("models", {"path": "/v1/models", "headers": [_GET]}, 200, models)
-    forwarded = _forwarded_routes(default_chain(snapshot, unready))
+    forwarded = _forwarded_routes(default_chain(snapshot, missing), missing)
     own = [listed, _feedback(), *_refused_routes()]
     return _configuration(settings, [*own, *forwarded]) | {
         "max_direct_response_body_size_bytes": max(4096, len(models.encode()))
@@ -113,12 +113,16 @@ def _refusal(
     return _answered("refused", match, status, error_body(error))
 
 
-def _forwarded_routes(chain: Sequence[Backend]) -> list[dict[str, Any]]:
+def _forwarded_routes(
+    chain: Sequence[Backend], missing: Collection[str] = ()
+) -> list[dict[str, Any]]:
     if not chain:
         error = NoCandidate("There is no backend that could answer.")
         return [_answered("refused", {"prefix": "/"}, error.status, error_body(error))]
-    decided = _action(chain, RETRIABLE_STATUS_CODES)
-    undecided = _action(chain, PASSING_STATUS_CODES)
+    longest = max(each.timeout_seconds for each in chain)
+    names = [_cluster_name(each, longest, missing) for each in chain]
+    decided = _action(names, longest, RETRIABLE_STATUS_CODES)
+    undecided = _action(names, longest, PASSING_STATUS_CODES)
     return [*(_decided(*each, decided) for each in OPERATIONS.items()), _undecided(undecided)]
 
 
@@ -169,16 +173,15 @@ def _untouched() -> dict[str, Any]:
     return {EXT_PROC: no_decision, "envoy.filters.http.buffer": no_buffer, **no_gunzip()}
 
 
-def _action(chain: Sequence[Backend], retriable: Sequence[int]) -> dict[str, Any]:
+def _action(chain: Sequence[str], longest: float, retriable: Sequence[int]) -> dict[str, Any]:
     """Return the action that walks the decision's plan, and without a decision ``chain``."""
-    longest = max(each.timeout_seconds for each in chain)
     plan = extension(
         "envoy.router.cluster_specifier_plugin.priority_group",
         "envoy.extensions.router.cluster_specifiers.priority_group.v3.PriorityGroupClusterSpecifier",
         override_metadata_namespace="pointsman.route",
         priority_groups=[
             {"name": str(place), "clusters": [{"cluster_name": cluster, "weight": 1}]}
-            for place, cluster in enumerate(_cluster_names(chain, longest))
+            for place, cluster in enumerate(chain)
         ],
     )
     return {
@@ -196,8 +199,10 @@ def _action(chain: Sequence[Backend], retriable: Sequence[int]) -> dict[str, Any
     }
 
 
-def _cluster_names(chain: Sequence[Backend], longest: float) -> list[str]:
-    return [each.name if each.timeout_seconds >= longest else each.name + LIMITED for each in chain]
+def _cluster_name(backend: Backend, longest: float, missing: Collection[str]) -> str:
+    """Return the cluster with the backend's own limit, unless Envoy does not have it yet."""
+    limited = backend.name + LIMITED
+    return backend.name if backend.timeout_seconds >= longest or limited in missing else limited
 
 
 def _answered(name: str, match: dict[str, Any], status: int, body: str) -> dict[str, Any]:

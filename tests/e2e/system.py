@@ -117,6 +117,16 @@ class System:
         self.calm()
         return model
 
+    def until_all_workers_use(self, backend):
+        """Wait until Envoy has the backend and every worker knows: workers are asked in turn."""
+        model = self.fresh_route(backend, "small")
+
+        def is_used():
+            answers = [self.chat(model=model) for _ in range(4 * self.settings.workers)]
+            return all(one.headers["x-pointsman-backend"] == backend for one in answers)
+
+        self.until(is_used, f"{backend} in all workers")
+
     def calm(self):
         """Let every model behave, and forget what it was asked."""
         for model in self.models.values():

@@ -1,12 +1,13 @@
 """Rules edited in Redis while requests run."""
 
 import json
-import threading
 import time
 
 import httpx
 import openai
 import pytest
+
+from tests.e2e.traffic import Traffic
 
 pytestmark = pytest.mark.e2e
 
@@ -38,20 +39,7 @@ def test_version_and_history_follow_an_edit_by_hand(system):
 
 def test_a_new_backend_and_its_route_lose_no_request(system):
     """Workers know the rule before Envoy knows the cluster; nobody may be sent there until then."""
-    failures, stop = [], threading.Event()
-
-    def ask():
-        with httpx.Client(base_url=system.base, timeout=10) as client:
-            body = {"model": "any", "messages": [{"role": "user", "content": "hello"}]}
-            while not stop.is_set():
-                response = client.post("/v1/chat/completions", json=body)
-                if response.status_code != 200:
-                    failures.append(response.text)
-
-    asking = [threading.Thread(target=ask) for _ in range(4)]
-    for thread in asking:
-        thread.start()
-    try:
+    with Traffic(system, pause=0) as traffic:
         for number in range(10):
             name = f"new-{number}"
             with system.redis.pipeline() as pipe:
@@ -64,12 +52,31 @@ def test_a_new_backend_and_its_route_lose_no_request(system):
                 pipe.hdel("pointsman:backends", name)
                 pipe.execute()
             system.until(lambda: system.chat().headers["x-pointsman-backend"] == "small", "gone")
-    finally:
-        stop.set()
-        for thread in asking:
-            thread.join()
 
-    assert not failures
+    assert traffic.failures == []
+
+
+def test_a_new_time_limit_loses_no_request(system):
+    """Another limit needs another cluster, which workers must not name before Envoy has it."""
+
+    def is_limited():
+        held = f"http://{system.settings.envoy_admin}/clusters"
+        return "small~limited::" in httpx.get(held).text
+
+    with Traffic(system, pause=0) as traffic:
+        for number in range(8):
+            at = int(system.redis.get("pointsman:version"))
+            large = system.backend("large", priority=1, timeout_seconds=20 + number)
+            small = system.backend("small", priority=0, timeout_seconds=10 + number % 2 * 30)
+            with system.redis.pipeline() as pipe:
+                pipe.hset("pointsman:backends", "large", json.dumps(large))
+                pipe.hset("pointsman:backends", "small", json.dumps(small))
+                pipe.execute()
+            system.until(lambda: traffic.first_with(at + 1) < float("inf"), "the new limits")  # noqa: B023
+
+    assert traffic.failures == []
+    system.put("backends", "small", system.backend("small", priority=0))
+    system.until(is_limited, "the cluster with the limit")
 
 
 def test_the_default_chain_follows_the_backends(system):

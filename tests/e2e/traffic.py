@@ -21,6 +21,8 @@ class Traffic:
         self.statuses = []
         self.versions = []
         """(time, version of the rules) of each answer."""
+        self.failures = []
+        """(status, headers, body) of each answer that is not 200."""
 
     def __enter__(self):
         for thread in self._threads:
@@ -44,9 +46,11 @@ class Traffic:
             headers = {"content-type": "application/json", "x-user-id": user}
             connection.request("POST", PATH, body, headers)
             response = connection.getresponse()
-            response.read()
+            text = response.read()
             version = int(response.headers["x-pointsman-config-version"] or 0)
             self.versions.append((time.monotonic(), version))
             self.statuses.append(response.status)
+            if response.status != 200:
+                self.failures.append((response.status, dict(response.headers), text))
             self._stop.wait(self._pause)
         connection.close()

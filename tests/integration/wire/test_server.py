@@ -266,6 +266,20 @@ async def test_an_idle_client_does_not_hold_up_the_end(call):
     await asyncio.wait_for(call.server.drain(0, 60), 10)
 
 
+async def test_a_successor_that_does_not_wait_keeps_its_socket(call, snapshot, tmp_path):
+    path = tmp_path / "worker-0.sock"
+    successor = DecisionServer(Decider(lambda: snapshot, Stats, 1000), path, max_body_bytes=1000)
+    await successor.start()
+
+    await call.server.drain(0, 0)
+
+    _, writer = await asyncio.open_unix_connection(path)
+    writer.close()
+    await writer.wait_closed()
+    await successor.drain(0, 0)
+    assert not path.exists()
+
+
 async def test_a_peer_that_says_nothing_is_closed_when_the_grace_is_over(call, tmp_path):
     reader, writer = await asyncio.open_unix_connection(tmp_path / "worker-0.sock")
 

@@ -68,9 +68,9 @@ class Gateway:
         )
         self.run_dir = run_dir
         self.environ: dict[str, str] = {}
-        self.pending: list[frozenset[str]] = []
+        self.missing: list[frozenset[str]] = []
         self.publisher = Publisher(
-            self.settings, self.pending.append, linger_seconds=0.5, environ=self.environ
+            self.settings, self.missing.append, linger_seconds=0.5, environ=self.environ
         )
         self.admin = EnvoyAdmin(self.settings.admin_host, self.settings.admin_port)
         self.sidecar = Sidecar(str(run_dir))

@@ -36,7 +36,7 @@ async def test_a_new_backend_is_usable_when_publish_returns(gateway):
         gateway.sidecar.always(plan(name))
 
         assert (await gateway.chat()).backend == name
-        assert gateway.publisher.pending == frozenset()
+        assert gateway.publisher.missing == frozenset()
 
 
 async def test_the_default_chain_follows_edits(gateway):
@@ -140,7 +140,7 @@ async def test_a_backend_that_comes_back_within_that_while_stays(following):
     assert (await gateway.chat()).backend == "a"
 
 
-async def test_a_backend_that_comes_back_after_that_while_is_pending_again(following):
+async def test_a_backend_that_comes_back_after_that_while_is_missing_again(following):
     gateway = following
     a, silent = await gateway.upstream(), await gateway.upstream(hangs)
     await gateway.serve(backend("a", a.port))
@@ -152,7 +152,7 @@ async def test_a_backend_that_comes_back_after_that_while_is_pending_again(follo
     unknown = backend("b", silent.port, health=Health("/", interval_seconds=5))
     await gateway.publisher.publish(snapshot(backend("a", a.port), unknown))
 
-    assert gateway.publisher.pending == {"b"}
+    assert gateway.publisher.missing == {"b"}
 
 
 async def test_a_secret_file_is_rotated_live(following):
@@ -239,14 +239,14 @@ async def test_envoy_starts_before_there_are_rules_and_takes_the_first(gateway):
     await eventually(lambda: _answered_by(gateway, "a"))
 
 
-async def test_without_envoy_nothing_is_pending(gateway):
+async def test_without_envoy_nothing_is_missing(gateway):
     await gateway.publisher.publish(snapshot(backend("a", 1)))
 
-    assert gateway.publisher.pending == frozenset()
-    assert gateway.pending == []
+    assert gateway.publisher.missing == frozenset()
+    assert gateway.missing == []
 
 
-async def test_a_name_that_is_not_resolved_is_pending_and_not_in_the_default_chain(gateway):
+async def test_a_name_that_is_not_resolved_is_missing_and_not_in_the_default_chain(gateway):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         resolver = extension(
@@ -261,8 +261,8 @@ async def test_a_name_that_is_not_resolved_is_pending_and_not_in_the_default_cha
 
         await gateway.publisher.publish(snapshot(named, backend("b", b.port)))
 
-        assert gateway.pending == [{"a"}]
-        assert gateway.publisher.pending == {"a"}
+        assert gateway.missing == [{"a"}]
+        assert gateway.publisher.missing == {"a"}
         await eventually(lambda: _answered_by(gateway, "b"))
         assert (await gateway.chat()).headers["x-pointsman-attempts"] == "1"
         gateway.sidecar.always(plan("a", "b"))

@@ -6,8 +6,12 @@ from sidecar.config.documents import Documents
 from sidecar.model import BackendStats, Odds
 
 
-def snapshot_of(*names):
-    backends = {name: {"endpoints": ["http://127.0.0.1:1"]} for name in names}
+def snapshot_of(*names, timeout_seconds=None):
+    limits = timeout_seconds or {}
+    backends = {
+        name: {"endpoints": ["http://127.0.0.1:1"], "timeout_seconds": limits.get(name, 5)}
+        for name in names
+    }
     return compile_snapshot(Documents.of({"backends": backends}), version=1)
 
 
@@ -37,6 +41,16 @@ def test_a_backend_is_ready_as_soon_as_control_says_so():
 
     assert inbox.stats.unready == frozenset()
     assert inbox.stats.backends["a"].in_flight == 3
+
+
+def test_a_limit_of_its_own_counts_once_envoy_has_the_cluster_for_it():
+    inbox = Inbox()
+    inbox.take(Bulletin(ready=frozenset({"a", "b", "c", "a~limited"})))
+
+    inbox.use(snapshot_of("a", "b", "c", timeout_seconds={"a": 1, "b": 2, "c": 3}))
+
+    assert inbox.stats.unready == frozenset()
+    assert inbox.stats.unlimited == {"b"}
 
 
 def test_equal_bulletins_are_equal_bytes():

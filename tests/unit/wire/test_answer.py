@@ -76,6 +76,26 @@ def test_an_answer_says_what_was_decided_whatever_was_kept_before(decision, micr
     assert answer.request_body.response.clear_route_cache
 
 
+def test_a_backend_whose_own_limit_envoy_does_not_have_yet_gets_that_of_the_plan():
+    attempts = tuple(
+        Attempt(Backend(name=name, model="m", provider="p", timeout_seconds=seconds), {})
+        for name, seconds in [("new", 1.0), ("long", 9.0), ("short", 2.0)]
+    )
+    decision = Decision("0" * 28, "r", Plan(attempts, 1.0, "x"), ((), (), ()), 1, None)
+
+    told = Answers().decided(decision, "chat", 1, frozenset({"new"}))
+
+    route = MessageToDict(pb.ProcessingResponse.FromString(told).dynamic_metadata)[
+        "pointsman.route"
+    ]
+    assert route["try_ms"] == "9000"
+    assert [group["clusters"][0]["cluster_name"] for group in route["priority_groups"]] == [
+        "new",
+        "long",
+        "short~limited",
+    ]
+
+
 def test_what_is_kept_is_bounded():
     answers = Answers()
     plan = Plan((Attempt(Backend(name="a", model="m", provider="p"), {}),), 1.0, "fallback")

@@ -144,6 +144,18 @@ def test_the_default_chain_is_by_priority_then_name_without_those_that_cannot_se
     assert [each.name for each in default_chain(snapshot(*backends), {"e"})] == ["b", "c", "d"]
 
 
+def test_the_default_chain_names_a_limits_cluster_once_envoy_has_it():
+    rules = snapshot(backend("short", timeout_seconds=1), backend("zlong", timeout_seconds=60))
+
+    whole, without = (
+        json.dumps(routes(rules, SETTINGS, missing)) for missing in ([], ["short~limited"])
+    )
+
+    assert '"cluster_name": "short~limited"' in whole
+    assert '"cluster_name": "short"' in without
+    assert "~limited" not in without
+
+
 def test_disabled_backends_have_no_cluster():
     assert built(backend("a"), backend("b", enabled=False)).keys() == {"a"}
 
