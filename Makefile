@@ -44,7 +44,7 @@ lock: ## choose versions anew and pin them with their hashes (needs uv)
 	uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  pyproject.toml -o requirements-sidecar.txt
 	uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  --extra local --extra reports --group dev pyproject.toml -o requirements-dev.txt
+	  --extra local --extra reports --extra traces --group dev pyproject.toml -o requirements-dev.txt
 
 clean: ## remove what the other targets made
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
