@@ -6,6 +6,8 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from sidecar import __version__
+from sidecar.admin.access import Refusal, me_router
+from sidecar.admin.gate import Access, Gate, LoopbackAccess
 
 Render = Callable[[str], tuple[bytes, str]]
 """Accept header → body and content type of /metrics."""
@@ -13,9 +15,16 @@ Readiness = Callable[[], tuple[bool, dict[str, Any]]]
 """Returns whether rules are live, and a report of the store, the rules and Envoy's resources."""
 
 
-def admin_app(render: Render, readiness: Readiness, *routers: APIRouter) -> FastAPI:
-    """Return the HTTP application of the control process; ``routers`` bring the rest of it."""
+def admin_app(
+    render: Render, readiness: Readiness, *routers: APIRouter, access: Access | None = None
+) -> FastAPI:
+    """Return the HTTP application of the control process; ``routers`` bring the rest of it.
+
+    ``access``: who callers are; by default everybody on this machine.
+    """
     app = FastAPI(title="Pointsman", version=__version__, docs_url="/docs", redoc_url=None)
+    app.add_middleware(Gate, access=access or LoopbackAccess())
+    app.add_exception_handler(Refusal, _refuse)
 
     @app.get("/metrics", summary="Prometheus metrics", response_class=Response)
     def metrics(request: Request) -> Response:
@@ -32,6 +41,12 @@ def admin_app(render: Render, readiness: Readiness, *routers: APIRouter) -> Fast
         response.status_code = 200 if ready else 503
         return report
 
-    for router in routers:
+    for router in (me_router(), *routers):
         app.include_router(router)
     return app
+
+
+async def _refuse(_request: Request, refusal: Exception) -> Response:
+    if not isinstance(refusal, Refusal):
+        raise refusal
+    return refusal.response()

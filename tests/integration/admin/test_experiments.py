@@ -22,7 +22,7 @@ async def ask(redis, name, known=CANARY):
     router = experiments_router(redis, "pointsman:", lambda: live)
     app = admin_app(lambda _accept: (b"", ""), lambda: (True, {}), router)
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://admin"
+        transport=httpx.ASGITransport(app), base_url="http://localhost"
     ) as client:
         return await client.get(f"/api/v1/experiments/{name}/report")
 

@@ -52,7 +52,7 @@ class Node:
         app = admin_app(lambda _accept: (b"", ""), lambda: (True, {}), router)
         content = question if isinstance(question, bytes) else json.dumps(question)
         async with httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://admin"
+            transport=httpx.ASGITransport(app), base_url="http://localhost"
         ) as client:
             return await client.post("/api/v1/explain", content=content)
 
