@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 PY := .venv/bin/python
 STAMP := .venv/.installed
+# Most tests wait for real processes more than they compute.
+SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -17,7 +19,7 @@ run: $(STAMP) ## start everything on this machine: Redis, demo models, Envoy, th
 	@exec .venv/bin/pointsman up
 
 test: $(STAMP) ## the whole test suite, real Envoy and real Redis included
-	$(PY) -m pytest -m "not slow"
+	$(PY) -m pytest -m "not slow" $(SIDE_BY_SIDE)
 
 test-slow: $(STAMP) ## the tests that take minutes
 	$(PY) -m pytest -m slow

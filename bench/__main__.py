@@ -27,6 +27,7 @@ BENCHMARKS = {
     "memory": "bench.memory:bench_memory",
     "streaming": "bench.streaming:bench_streaming",
     "outcomes": "bench.outcomes:bench_outcomes",
+    "running": "bench.running:bench_running",
     "client": "bench.client:bench_client",
 }
 """Name → module:function, in the order of the table."""

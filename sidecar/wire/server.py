@@ -57,10 +57,11 @@ class DecisionServer:
         """Stop without losing a request.
 
         Envoy is told first, through the health check, and gets ``notice_seconds`` to send its
-        decisions elsewhere; then streams that are under way get ``grace_seconds`` to finish.
+        decisions elsewhere, unless it is gone itself; then streams that are under way get
+        ``grace_seconds`` to finish.
         """
         self._serving = False
-        await asyncio.sleep(notice_seconds)
+        await self._wait(notice_seconds)
         if self._server is not None:
             self._server.close()
         for connection in self._connections:
