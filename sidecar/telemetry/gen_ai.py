@@ -6,8 +6,6 @@ first token go on to 60 s, as Envoy AI Gateway's do, and `cached_input` is its t
 
 from collections.abc import Mapping
 
-from prometheus_client import CollectorRegistry
-
 from sidecar.model import Backend
 from sidecar.telemetry.labels import OTHER, Names, histogram
 from sidecar.telemetry.outcome import Outcome
@@ -20,7 +18,7 @@ TTFT_BUCKETS = (
 )
 TPOT_BUCKETS = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
 
-_OPERATIONS = {
+OPERATIONS = {
     "chat": "chat",
     "responses": "chat",
     "messages": "chat",
@@ -34,45 +32,42 @@ _Labels = tuple[str, str, str, str]
 class GenAi:
     """Requests of known operations that reached a backend, by the model that was asked."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self) -> None:
         self._providers, self._models = Names(), Names()
         self._backends: Mapping[str, Backend] = {}
         self._labels: dict[tuple[str, str], _Labels] = {}
 
         labels = {
-            "gen_ai_operation_name": Names(*_OPERATIONS.values()),
+            "gen_ai_operation_name": Names(*OPERATIONS.values()),
             "gen_ai_provider_name": self._providers,
             "gen_ai_request_model": self._models,
             "gen_ai_response_model": self._models,
         }
         self._tokens = histogram(
-            registry,
             "gen_ai_client_token_usage",
             "Tokens of a request as the provider bills them; cached_input is a part of input.",
             labels | {"gen_ai_token_type": Names(*_TOKEN_TYPES)},
             TOKEN_BUCKETS,
         )
         self._duration = histogram(
-            registry,
             "gen_ai_server_request_duration_seconds",
             "Whole request with all its attempts; error_type is empty when it went well.",
             labels | {"error_type": Names(learn=True)},
             DURATION_BUCKETS,
         )
         self._ttft = histogram(
-            registry,
             "gen_ai_server_time_to_first_token_seconds",
             "Streams: from the start of the attempt that answered to the body's first byte.",
             labels,
             TTFT_BUCKETS,
         )
         self._tpot = histogram(
-            registry,
             "gen_ai_server_time_per_output_token_seconds",
             "Streams: time per output token after the first, in the attempt that answered.",
             labels,
             TPOT_BUCKETS,
         )
+        self.series = (self._tokens, self._duration, self._ttft, self._tpot)
 
     def use(self, backends: Mapping[str, Backend]) -> None:
         """Take models and providers from these backends."""
@@ -81,12 +76,12 @@ class GenAi:
         providers = self._providers.use(each.provider for each in backends.values())
         models = self._models.use(each.model for each in backends.values())
         for names, (changed, dropped) in ((self._providers, providers), (self._models, models)):
-            for series in (self._tokens, self._duration, self._ttft, self._tpot) if changed else ():
+            for series in self.series if changed else ():
                 series.refresh(names, dropped)
 
     def observe(self, outcome: Outcome) -> None:
         """Record one request. What was not counted or timed is left out, not guessed."""
-        operation = _OPERATIONS.get(outcome.operation)
+        operation = OPERATIONS.get(outcome.operation)
         if operation is None or not outcome.backend:
             return
         labels = self._labels.get((outcome.backend, operation))

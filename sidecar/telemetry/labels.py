@@ -1,11 +1,10 @@
 """What may stand in a label: names from the configuration, and not more than a set number."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
-
 from sidecar.model import Leaf, Route, Router
+from sidecar.telemetry.exposition import Counter, Family, Histogram
 
 OTHER = "other"
 MAX_VALUES = 1000
@@ -61,14 +60,24 @@ class Names:
 
 
 class Series(Generic[Metric]):
-    """The series of one metric, by their label values.
+    """The series of one metric, by their label values; ``make`` makes a new one.
 
-    The library's own look-up costs several times as much as counting does.
+    ``bounds``: of a histogram's buckets.
     """
 
-    def __init__(self, metric: Metric, labels: Mapping[str, Names]) -> None:
-        self._metric: Metric = metric
+    def __init__(
+        self,
+        make: Callable[[], Metric],
+        name: str,
+        text: str,
+        labels: Mapping[str, Names],
+        bounds: Sequence[float] | None = None,
+    ) -> None:
+        self._make: Callable[[], Metric] = make
         self._labels = labels
+        self._family = Family(name, text, tuple(labels), bounds)
+        self._shown: dict[tuple[str, ...], Metric] = {}
+        """By the labels that are shown, and below by what was asked for."""
         self._children: dict[tuple[str, ...], Metric] = {}
 
     def of(self, *values: str) -> Metric:
@@ -76,7 +85,7 @@ class Series(Generic[Metric]):
         child = self._children.get(values)
         if child is None:
             pairs = zip(self._labels.values(), values, strict=True)
-            child = self._metric.labels(*[names.label(value) for names, value in pairs])
+            child = self._labelled(tuple([names.label(value) for names, value in pairs]))
             if len(self._children) >= _MAX_CHILDREN:
                 self._children.clear()
             self._children[values] = child
@@ -90,28 +99,35 @@ class Series(Generic[Metric]):
     def refresh(self, names: Names, dropped: Iterable[str]) -> None:
         """Forget the series of dropped names, and which names were unknown up to now."""
         self._children.clear()
-        for label in [label for label, known in self._labels.items() if known is names]:
-            for name in dropped:
-                self._metric.remove_by_labels({label: name})
+        gone = frozenset(dropped)
+        places = [place for place, known in enumerate(self._labels.values()) if known is names]
+        for values in [*self._shown] if gone and places else ():
+            if any(values[place] in gone for place in places):
+                del self._shown[values]
+                self._family.drop(values)
+
+    def render(self, *, openmetrics: bool) -> str:
+        """Return what a scrape shows, in one of Prometheus' two text formats."""
+        return self._family.render(openmetrics=openmetrics)
+
+    def _labelled(self, values: tuple[str, ...]) -> Metric:
+        child = self._shown.get(values)
+        if child is None:
+            child = self._shown[values] = self._make()
+            self._family.show(values, child)
+        return child
 
 
-def counter(
-    registry: CollectorRegistry, name: str, text: str, labels: Mapping[str, Names]
-) -> Series[Counter]:
-    """Return a new counter with these labels."""
-    return Series(Counter(name, text, tuple(labels), registry=registry), labels)
+def counter(name: str, text: str, labels: Mapping[str, Names]) -> Series[Counter]:
+    """Return a new counter with these labels; ``name`` is without ``_total``."""
+    return Series(Counter, name, text, labels)
 
 
 def histogram(
-    registry: CollectorRegistry,
-    name: str,
-    text: str,
-    labels: Mapping[str, Names],
-    buckets: Sequence[float],
+    name: str, text: str, labels: Mapping[str, Names], bounds: Sequence[float]
 ) -> Series[Histogram]:
     """Return a new histogram with these labels."""
-    metric = Histogram(name, text, tuple(labels), registry=registry, buckets=buckets)
-    return Series(metric, labels)
+    return Series(lambda: Histogram(bounds), name, text, labels, bounds)
 
 
 class Reach(NamedTuple):

@@ -1,4 +1,4 @@
-"""Prometheus: outcomes → the metrics of the contract, in a registry of their own.
+"""Prometheus: outcomes → the metrics of the contract.
 
 A metric of another room joins with `Metrics.registry.register`, or as one more `Series` here.
 """
@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from itertools import islice, permutations, product
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, Info, disable_created_metrics
+from prometheus_client import CollectorRegistry, Info
 from prometheus_client.exposition import choose_encoder
 
 from sidecar.choose import STRATEGIES
 from sidecar.decide import DEFAULT, INLINE, NAMED, STORED
 from sidecar.errors import RequestError
 from sidecar.model import Backend, Snapshot
+from sidecar.telemetry.exposition import Counter, Histogram
 from sidecar.telemetry.feedback import kinds
 from sidecar.telemetry.gauges import GaugeCollector, Gauges
 from sidecar.telemetry.gen_ai import GenAi
@@ -72,8 +73,6 @@ class Metrics:
     """Counts what came of requests. Counting and rendering may be on different threads."""
 
     def __init__(self, version: str, gauges: Gauges | None = None) -> None:
-        # Otherwise each series has a second one with its time of birth.
-        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self._configured: Mapping[str, Backend] = {}
         self._reaches = Reaches()
@@ -85,7 +84,6 @@ class Metrics:
             "decisions", route=route, strategy=strategy, backend=backend, outcome=Names(*_RESULTS)
         )
         self._decision_seconds = histogram(
-            self.registry,
             "pointsman_decision_duration_seconds",
             "Time to decide, inside the worker.",
             {"strategy": strategy},
@@ -107,7 +105,7 @@ class Metrics:
         self._feedback = self._counter("feedback", backend=backend, metric=self._feedback_metrics)
         self._experiment_outcomes = self._counter("experiment_outcomes", result=Names(*_WRITTEN))
         self._decision_log = self._counter("decision_log", result=Names(*_WRITTEN))
-        self._gen_ai = GenAi(self.registry)
+        self._gen_ai = GenAi()
         build = Info("pointsman_build", "Version of the sidecar.", registry=self.registry)
         build.info({"version": version})
         self.registry.register(GaugeCollector(gauges or Gauges(), backend.label))
@@ -193,11 +191,15 @@ class Metrics:
         except (TypeError, ValueError):
             # prometheus-client fails on a version that is no number.
             encode, content_type = choose_encoder("")
-        return encode(self.registry), content_type
+        openmetrics = content_type.startswith("application/openmetrics-text")
+        shown = (*self._series, *self._gen_ai.series)
+        text = "".join([series.render(openmetrics=openmetrics) for series in shown])
+        # The library's part is the last one: it ends with OpenMetrics' mark of the end.
+        return text.encode("utf-8", "replace") + encode(self.registry), content_type
 
     def _counter(self, name: str, **labels: Names) -> Series[Counter]:
         name = f"pointsman_{name}"
-        series = counter(self.registry, name, _HELP[name], labels)
+        series = counter(name, _HELP[name], labels)
         self._series.append(series)
         return series
 
