@@ -12,6 +12,7 @@ from sidecar import __version__
 from sidecar.cli_experiments import experiments
 from sidecar.cli_explain import explain
 from sidecar.cli_store import apply, check, export, fail, fault_text, history, rollback
+from sidecar.cli_token import token
 from sidecar.cli_whatif import decisions, whatif
 from sidecar.errors import ConfigError, PointsmanError, SettingsError, StoreConflict, StoreError
 from sidecar.settings import Settings
@@ -85,6 +86,7 @@ app.command()(explain)
 app.command()(whatif)
 app.add_typer(decisions)
 app.add_typer(experiments)
+app.add_typer(token)
 
 
 @app.command("envoy-config")

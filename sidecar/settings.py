@@ -122,7 +122,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def trusts_admin(self) -> bool:
         """Whether whoever reaches the admin address may see why others' requests were decided."""
-        if self.explain_api == "allow" or self.admin.host == "localhost":
+        return self.explain_api == "allow" or self.admin_is_loopback
+
+    @property
+    def admin_is_loopback(self) -> bool:
+        """Whether only this machine reaches the admin address."""
+        if self.admin.host == "localhost":
             return True
         try:
             return ipaddress.ip_address(self.admin.host).is_loopback

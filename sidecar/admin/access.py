@@ -9,15 +9,15 @@
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, NamedTuple, get_args
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from fastapi import APIRouter, Depends, Request, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-Role = Literal["viewer", "operator", "admin"]
-ROLES: tuple[Role, ...] = get_args(Role)
-"""Each may do what those before it may."""
+from sidecar.admin.roles import ROLES, Role
+
+__all__ = ["LOCAL", "REFUSALS", "Caller", "Refusal", "Role", "me_router", "no_token", "require"]
 
 _BEARER = HTTPBearer(
     scheme_name="token",

@@ -4,8 +4,9 @@ import time
 from collections.abc import Callable, Mapping
 
 import msgspec
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 
+from sidecar.admin.access import REFUSALS, require
 from sidecar.config.faults import nearest
 from sidecar.config.redis_client import answering
 from sidecar.errors import StoreError
@@ -23,6 +24,8 @@ def experiments_router(
         "/{name}/report",
         summary="What an experiment has shown: arms, intervals, the split, advice",
         response_class=Response,
+        dependencies=[Depends(require("viewer"))],
+        responses=REFUSALS,
     )
     async def report(name: str) -> Response:
         live = experiments()

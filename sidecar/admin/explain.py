@@ -4,8 +4,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
+from sidecar.admin.access import REFUSALS, require
 from sidecar.wire.explainer import Problem, Question, Reply, read_question
 
 Ask = Callable[[Question, bytes], Awaitable[Reply]]
@@ -39,6 +40,8 @@ def explain_router(ask: Ask, *, trusted: bool, max_body_bytes: int) -> APIRouter
         "/explain",
         summary="Why a past decision was made, or what would be decided now",
         response_class=Response,
+        dependencies=[Depends(require("viewer"))],
+        responses=REFUSALS,
         openapi_extra=_described(),
     )
     async def explain(request: Request) -> Response:

@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 import structlog
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 
+from sidecar.admin.access import REFUSALS, require
 from sidecar.admin.rate_limit import RateLimit
 from sidecar.facts import api_key_of
 from sidecar.telemetry.feedback import MOST_BYTES, Accepted, Feedback, Rejection
@@ -84,6 +85,9 @@ def feedback_router(desk: Desk) -> APIRouter:
         "/feedback",
         summary="Say how good the answer to a past request was",
         response_class=Response,
+        # Graders send thousands; what they said is in the store and counted in the metrics.
+        dependencies=[Depends(require("operator", audit=False))],
+        responses=REFUSALS,
         openapi_extra=_described(),
     )
     async def feedback(request: Request) -> Response:

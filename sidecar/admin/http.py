@@ -7,7 +7,9 @@ from fastapi import APIRouter, FastAPI, Request, Response
 
 from sidecar import __version__
 from sidecar.admin.access import Refusal, me_router
+from sidecar.admin.audit import Audit
 from sidecar.admin.gate import Access, Gate, LoopbackAccess
+from sidecar.admin.security_headers import SecurityHeaders
 
 Render = Callable[[str], tuple[bytes, str]]
 """Accept header → body and content type of /metrics."""
@@ -23,7 +25,10 @@ def admin_app(
     ``access``: who callers are; by default everybody on this machine.
     """
     app = FastAPI(title="Pointsman", version=__version__, docs_url="/docs", redoc_url=None)
-    app.add_middleware(Gate, access=access or LoopbackAccess())
+    access = access or LoopbackAccess()
+    app.add_middleware(Gate, access=access)
+    app.add_middleware(Audit)
+    app.add_middleware(SecurityHeaders)
     app.add_exception_handler(Refusal, _refuse)
 
     @app.get("/metrics", summary="Prometheus metrics", response_class=Response)
@@ -39,7 +44,7 @@ def admin_app(
     def readyz(response: Response) -> dict[str, Any]:
         ready, report = readiness()
         response.status_code = 200 if ready else 503
-        return report
+        return report | {"access": access.report()}
 
     for router in (me_router(), *routers):
         app.include_router(router)

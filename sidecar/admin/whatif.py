@@ -4,8 +4,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import msgspec
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
+from sidecar.admin.access import REFUSALS, require
 from sidecar.errors import Fault
 from sidecar.wire.explainer import Problem
 
@@ -34,6 +35,8 @@ def whatif_router(ask: Ask) -> APIRouter:
         "/whatif",
         summary="What another configuration would have done with past requests",
         response_class=Response,
+        dependencies=[Depends(require("viewer"))],
+        responses=REFUSALS,
         openapi_extra=_described(),
     )
     async def whatif(request: Request) -> Response:

@@ -16,9 +16,12 @@ from fastapi import APIRouter
 
 from sidecar import __version__
 from sidecar.admin.explain import explain_router
+from sidecar.admin.gate import Access
 from sidecar.admin.http import admin_app
+from sidecar.admin.public import public_router
 from sidecar.admin.whatif import whatif_router
 from sidecar.app import logs
+from sidecar.app.access import access_of
 from sidecar.app.channel import NO_BANDITS, Bandits, Bulletin, packed
 from sidecar.app.envoy import envoy_settings, write_bootstrap
 from sidecar.app.explaining import ask_workers
@@ -49,6 +52,7 @@ _log = structlog.get_logger()
 
 def run(settings: Settings) -> None:
     """Run control and its workers until SIGTERM or SIGINT. Raises PortInUse, SettingsError."""
+    access = access_of(settings)
     check_ports({"POINTSMAN_ADMIN": settings.admin})
     settings = settings.with_run_dir()
     # gRPC would complain at each start of a worker; a child that execs shares nothing with it.
@@ -56,14 +60,15 @@ def run(settings: Settings) -> None:
     setproctitle.setproctitle("pointsman: control")
     logs.configure(settings, "control")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(Control(settings).run())
+        runner.run(Control(settings, access).run())
 
 
 class Control:
     """Wires the rooms of the control process; holds what more than one of them needs."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, access: Access) -> None:
         self._settings = settings
+        self._access = access
         self._feed, self._cache = open_feed(settings, writer=True)
         self._workers = Workers(settings)
         self._publisher = Publisher(envoy_settings(settings), self._on_missing)
@@ -218,6 +223,9 @@ class Control:
         """Return the requests of this node that are under way, by backend."""
         return {name: one.in_flight for name, one in self._health.items()}
 
+    def _healthy(self) -> dict[str, bool]:
+        return {name: one.healthy for name, one in self._health.items()}
+
     def _gauges(self) -> Gauges:
         return Gauges(
             config_version=lambda: self._cache.current.version if self._cache.current else None,
@@ -225,7 +233,7 @@ class Control:
             config_rejections=lambda: {**self._cache.rejected, "envoy": self._refusals},
             store_up=lambda: float(bool(self._feed.store_up)),
             in_flight=self._in_flight,
-            healthy=lambda: {name: one.healthy for name, one in self._health.items()},
+            healthy=self._healthy,
         )
 
     def _rollout_sources(self) -> Sources:
@@ -242,8 +250,9 @@ class Control:
 
     def _admin_server(self) -> Server:
         asker = whatif_router(Asker(self._settings))
-        routers = (self._explain_router(), asker, *self._outcomes.routers())
-        app = admin_app(self._metrics.render, self._readiness, *routers)
+        public = public_router(lambda: self._cache.current, self._healthy)
+        routers = (self._explain_router(), asker, public, *self._outcomes.routers())
+        app = admin_app(self._metrics.render, self._readiness, *routers, access=self._access)
         return server(app, self._settings.admin)
 
     def _explain_router(self) -> APIRouter:

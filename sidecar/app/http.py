@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -23,10 +24,18 @@ def server(app: FastAPI, where: Address | Path) -> Server:
     """Return a server of ``app`` at an address, or at a Unix socket."""
     if isinstance(where, Path):
         where.unlink(missing_ok=True)
-        place = uvicorn.Config(app, uds=str(where), log_config=None, lifespan="off")
+        place: dict[str, Any] = {"uds": str(where)}
     else:
-        place = uvicorn.Config(
-            app, host=where.host, port=where.port, log_config=None, lifespan="off"
+        place = {"host": where.host, "port": where.port}
+    return Server(
+        uvicorn.Config(
+            app,
+            **place,
+            log_config=None,
+            lifespan="off",
+            access_log=False,
+            # Who calls is who is connected: what a header says of that anybody can write.
+            proxy_headers=False,
+            server_header=False,
         )
-    place.access_log = False
-    return Server(place)
+    )

@@ -10,6 +10,7 @@ from typing import Self
 from rich.console import Console
 
 from sidecar.app import banner
+from sidecar.app.access import access_of
 from sidecar.app.local import Local
 from sidecar.app.ports import check_ports
 from sidecar.app.rules import open_store
@@ -28,6 +29,7 @@ def run(settings: Settings, *, config: Path | None, demo: bool) -> None:
 
     Raises ConfigError for a wrong ``config`` before anything is started, PortInUse, StartFailed.
     """
+    access_of(settings)  # says what is wrong with it before anything is started
     documents = files.load(config) if config else None
     if documents is not None:
         compile_snapshot(documents, version=0)

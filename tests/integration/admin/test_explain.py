@@ -23,6 +23,7 @@ DOCUMENTS = {
     "backends": {"a": {"endpoints": ["http://127.0.0.1:1"]}},
     "routes": {"all": {"router": "a"}},
 }
+JSON = {"content-type": "application/json"}
 CHAT = "/v1/chat/completions"
 
 
@@ -54,7 +55,7 @@ class Node:
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://localhost"
         ) as client:
-            return await client.post("/api/v1/explain", content=content)
+            return await client.post("/api/v1/explain", content=content, headers=JSON)
 
 
 @pytest.fixture
