@@ -9,48 +9,21 @@ These namespaces of dynamic metadata go back to Envoy:
 - ``pointsman.explain``: why, as a response header, for those who asked and may.
 """
 
-from collections.abc import Callable, Hashable, MutableMapping, Sequence
-from typing import TypeVar
+from collections.abc import MutableMapping, Sequence
 
 import msgspec
 from google.protobuf.struct_pb2 import Value
 
-from sidecar.model import LIMITED, MOST_ASSIGNMENTS, Assignment, Decision, Plan, Splice
+from sidecar.model import MOST_ASSIGNMENTS, Assignment, Decision, Plan
 from sidecar.pb import ext_proc_pb2 as pb
+from sidecar.wire.parts import Chains, Parts, Patches
 
-_MOST_PARTS = 4096
-_LONGEST_PART = 2048
 _ID, _MICROSECONDS = b"\x01" * 28, b"\x02" * 6
 _UNIT = "\x03" * 16
 _UNIT_BYTES = _UNIT.encode()
 """Stand for a decision's id and duration, and for units, in what is kept; nothing else has such
 characters."""
 
-K = TypeVar("K", bound=Hashable)
-
-
-class _Parts(dict[K, bytes]):
-    """Serialised parts of answers by what they say; a missing one is made and, if small, kept.
-
-    Serialised messages that are concatenated merge, so an answer is put together from parts, and
-    most requests repeat those of others. Filling a Struct anew takes 10 µs when the code is in the
-    processor's cache, and five times that between the other work of a request.
-    """
-
-    def __init__(self, make: Callable[[K], bytes]) -> None:
-        super().__init__()
-        self._make = make
-
-    def __missing__(self, key: K) -> bytes:
-        part = self._make(key)
-        if len(part) <= _LONGEST_PART:
-            if len(self) >= _MOST_PARTS:
-                self.clear()
-            self[key] = part
-        return part
-
-
-_Steps = tuple[tuple[str, float], ...]
 _Facts = tuple[str, str, int, str, float, tuple[str, ...], bool, tuple[Assignment, ...]]
 
 
@@ -58,9 +31,9 @@ class Answers:
     """Encodes decisions for an Envoy that walks plans by itself."""
 
     def __init__(self) -> None:
-        self._chains: _Parts[_Steps] = _Parts(_encode_chain)
-        self._patches: _Parts[tuple[tuple[Splice, ...], ...]] = _Parts(_encode_patch)
-        self._facts: _Parts[_Facts] = _Parts(_encode_facts)
+        self._chains = Chains()
+        self._patches = Patches()
+        self._facts: Parts[_Facts] = Parts(_encode_facts)
 
     def decided(
         self,
@@ -172,41 +145,3 @@ def _assignment_text(one: Assignment) -> str:
     propensity = float(f"{one.propensity:.6g}")
     head = msgspec.json.encode([one.experiment, one.version, one.arm, propensity]).decode()
     return f'{head[:-1]},"{one.unit}",{msgspec.json.encode(one.bucket).decode()}]'
-
-
-def _encode_patch(splices: Sequence[Sequence[Splice]]) -> bytes:
-    answer = pb.ProcessingResponse()
-    space = answer.dynamic_metadata.fields["pointsman.patch"].struct_value
-    attempts = space.fields["attempts"].list_value.values
-    for attempt in splices:
-        # Without this an attempt that changes nothing would be a Value of no kind at all, and
-        # Envoy's Lua filter aborts the whole process on one.
-        listed = attempts.add().list_value
-        listed.SetInParent()
-        flat = listed.values
-        for offset, length, text in attempt:
-            flat.add().number_value = offset
-            flat.add().number_value = length
-            flat.add().string_value = text
-    return answer.SerializeToString()
-
-
-def _encode_chain(steps: Sequence[tuple[str, float]]) -> bytes:
-    """Encode ``(backend, seconds to first byte)`` steps.
-
-    Envoy has one such limit per request, so the largest is sent, and a step with a smaller one
-    goes to its backend's second cluster, which keeps that backend's own limit.
-    """
-    limit = max(seconds for _, seconds in steps)
-    answer = pb.ProcessingResponse()
-    fields = answer.dynamic_metadata.fields["pointsman.route"].struct_value.fields
-    fields["retries"].string_value = str(len(steps) - 1)
-    fields["try_ms"].string_value = str(round(limit * 1000))
-    groups = fields["priority_groups"].list_value.values
-    for place, (name, seconds) in enumerate(steps):
-        group = groups.add().struct_value.fields
-        group["name"].string_value = str(place)
-        cluster = group["clusters"].list_value.values.add().struct_value.fields
-        cluster["cluster_name"].string_value = name if seconds >= limit else name + LIMITED
-        cluster["weight"].number_value = 1
-    return answer.SerializeToString()
