@@ -15,6 +15,7 @@ import uvloop
 from fastapi import APIRouter
 
 from sidecar import __version__
+from sidecar.admin.console import console_router
 from sidecar.admin.explain import explain_router
 from sidecar.admin.gate import Access
 from sidecar.admin.http import admin_app
@@ -251,7 +252,7 @@ class Control:
     def _admin_server(self) -> Server:
         asker = whatif_router(Asker(self._settings))
         public = public_router(lambda: self._cache.current, self._healthy)
-        routers = (self._explain_router(), asker, public, *self._outcomes.routers())
+        routers = (console_router(), self._explain_router(), asker, public, *self._outcomes.routers())
         app = admin_app(self._metrics.render, self._readiness, *routers, access=self._access)
         return server(app, self._settings.admin)
 
