@@ -252,7 +252,13 @@ class Control:
     def _admin_server(self) -> Server:
         asker = whatif_router(Asker(self._settings))
         public = public_router(lambda: self._cache.current, self._healthy)
-        routers = (console_router(), self._explain_router(), asker, public, *self._outcomes.routers())
+        routers = (
+            console_router(),
+            self._explain_router(),
+            asker,
+            public,
+            *self._outcomes.routers(),
+        )
         app = admin_app(self._metrics.render, self._readiness, *routers, access=self._access)
         return server(app, self._settings.admin)
 
