@@ -12,6 +12,7 @@
     │   ├── BodyTooLarge        413 body_too_large
     │   └── NoCandidate         503 no_candidate
     ├── ConfigError             invalid_config: documents with faults, each with its path
+    ├── UnknownDocument         unknown_document: a document or version that is not there
     ├── StoreError
     │   ├── StoreUnreachable    store_unreachable
     │   └── StoreConflict       store_conflict: somebody else wrote first
@@ -21,7 +22,7 @@
 """
 
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 
 class PointsmanError(Exception):
@@ -113,6 +114,12 @@ class ConfigError(PointsmanError):
         self.faults = tuple(faults)
 
 
+class UnknownDocument(PointsmanError):
+    """There is no such document, or the history has no such version; the message names others."""
+
+    code = "unknown_document"
+
+
 class StoreError(PointsmanError):
     """Base of what can go wrong between here and Redis."""
 
@@ -126,9 +133,18 @@ class StoreUnreachable(StoreError):
 
 
 class StoreConflict(StoreError):
-    """The store moved on since the version that a change was based on."""
+    """The store moved on since the version that a change was based on.
+
+    ``current``: the document that is there now, a JSON value, when it was about one. ``changes``:
+    where what was to be written is different from what is there, each with path, before, after.
+    """
 
     code = "store_conflict"
+
+    def __init__(self, message: str, *, current: Any = None, changes: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.current = current
+        self.changes = tuple(changes)
 
 
 class SettingsError(PointsmanError):

@@ -5,7 +5,7 @@ is stored, filed and kept in the history is what somebody wrote.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from hashlib import blake2b
 from typing import Any, Literal, Self, get_args
@@ -88,11 +88,25 @@ class Documents(msgspec.Struct, frozen=True):
             if new.get(name) != old.get(name)
         ]
 
-    def to_json(self) -> bytes:
-        """Return one JSON object that ``parse`` reads; raises ConfigError on a broken text."""
+    def overlaid(self, changes: Self) -> Self:
+        """Return these documents with those of ``changes`` over them; ``null`` removes one."""
+        merged = {kind: {**texts, **getattr(changes, kind)} for kind, texts in self.by_kind()}
+        return msgspec.structs.replace(
+            self,
+            **{
+                kind: {name: text for name, text in texts.items() if text.strip() != b"null"}
+                for kind, texts in merged.items()
+            },
+        )
+
+    def to_json(self, *, broken: Callable[[bytes], Any] | None = None) -> bytes:
+        """Return one JSON object that ``parse`` reads.
+
+        ``broken``: what stands for a text that is no JSON object; raises ConfigError without it.
+        """
         return msgspec.json.encode(
             {
-                kind: {name: decode_object(text, f"{kind}.{name}") for name, text in texts.items()}
+                kind: {name: _value(text, f"{kind}.{name}", broken) for name, text in texts.items()}
                 for kind, texts in self.by_kind()
             }
         )
@@ -133,6 +147,15 @@ def check_name(kind: Kind, name: str) -> Iterator[Fault]:
         )
     elif name.startswith("router/"):
         yield Fault(path, "a name must not start with router/, which means a stored router")
+
+
+def _value(text: bytes, path: str, broken: Callable[[bytes], Any] | None) -> Any:
+    try:
+        return decode_object(text, path)
+    except ConfigError:
+        if broken is None:
+            raise
+        return broken(text)
 
 
 def _members(text: bytes | msgspec.Raw, path: str) -> dict[str, msgspec.Raw]:

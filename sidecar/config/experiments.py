@@ -154,6 +154,19 @@ def restarted(old: Documents, new: Documents) -> dict[str, bytes]:
     return texts
 
 
+def consistent(before: Documents, after: Documents, *, force: bool) -> tuple[Documents, list[str]]:
+    """Return documents under which no experiment mixes data, and a warning for each restarted.
+
+    Raises ConfigError without ``force`` when one would have to restart.
+    """
+    faults = changes(before, after)
+    if faults and not force:
+        raise ConfigError(faults)
+    again = restarted(before, after)
+    told = [f"experiments.{name}: gets a new version, and its data restarts" for name in again]
+    return msgspec.structs.replace(after, experiments={**after.experiments, **again}), told
+
+
 class Mixtures:
     """Experiments whose data is of more than one design, because somebody edited them by hand."""
 

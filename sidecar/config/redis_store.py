@@ -1,8 +1,8 @@
 """The documents in Redis: read at once, written at once, watched, and with a history."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -149,24 +149,30 @@ class RedisStore:
             )
             return int(version) or None
 
-    async def history(self, count: int) -> list[Change]:
-        """Return the last ``count`` changes, newest first."""
-        async with answering(self._where):
-            entries = await self._redis.xrevrange(self._history, count=count)
-            return [_change(fields) for _, fields in entries]
+    async def history(self, count: int, before: int | None = None) -> list[Change]:
+        """Return the last ``count`` changes, newest first; those ``before`` a version, if given."""
+        found: list[Change] = []
+        async with aclosing(self._entries(min(count, _PAGE))) as entries:
+            async for fields in entries:
+                change = _change(fields)
+                if before is None or change.version < before:
+                    found.append(change)
+                if len(found) == count:
+                    break
+        return found
+
+    async def entry_at(self, version: int) -> tuple[Change, Documents] | None:
+        """Return what was written as a version, or ``None`` when the history has it no more."""
+        async with aclosing(self._entries(_PAGE)) as entries:
+            async for fields in entries:
+                if int(fields[b"version"]) == version:
+                    return _change(fields), Documents.parse(fields[b"config"])
+        return None
 
     async def version_at(self, version: int) -> Documents | None:
         """Return the documents of a version, or ``None`` when the history has it no more."""
-        last = "+"
-        while True:
-            async with answering(self._where):
-                entries = await self._redis.xrevrange(self._history, max=last, count=_PAGE)
-            for _, fields in entries:
-                if int(fields[b"version"]) == version:
-                    return Documents.parse(fields[b"config"])
-            if not entries:
-                return None
-            last = f"({entries[-1][0].decode()}"
+        entry = await self.entry_at(version)
+        return None if entry is None else entry[1]
 
     async def write_status(self, node: str, status: Mapping[str, Any], ttl: float) -> None:
         """Tell what ``node`` runs, for ``ttl`` seconds, under the key ``status:<node>``."""
@@ -177,6 +183,18 @@ class RedisStore:
     async def close(self) -> None:
         """Close all connections."""
         await self._redis.aclose()
+
+    async def _entries(self, page: int) -> AsyncGenerator[Mapping[bytes, bytes], None]:
+        """Yield the entries of the history, newest first, read ``page`` at a time."""
+        last = "+"
+        while True:
+            async with answering(self._where):
+                entries = await self._redis.xrevrange(self._history, max=last, count=page)
+            for _, fields in entries:
+                yield fields
+            if len(entries) < page:
+                return
+            last = f"({entries[-1][0].decode()}"
 
     def _queue(self, pipe: Any, stored: Stored, new: Documents, entry: dict[str, Any]) -> None:
         """Queue the writes that turn what is stored into ``new``; the rest is left untouched."""
@@ -214,7 +232,9 @@ def _texts(fields: Mapping[bytes, bytes]) -> dict[str, bytes]:
 
 def _entry(documents: Documents, who: str, what: str) -> dict[str, Any]:
     when = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return {"who": who, "when": when, "what": what, "config": documents.to_json()}
+    # One document that is no JSON must not hold up the mending of others: it is kept as its text.
+    config = documents.to_json(broken=lambda text: text.decode(errors="backslashreplace"))
+    return {"who": who, "when": when, "what": what, "config": config}
 
 
 def _entries(entry: Mapping[str, Any]) -> int:
