@@ -5,7 +5,7 @@ is stored, filed and kept in the history is what somebody wrote.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from hashlib import blake2b
 from typing import Any, Literal, Self, get_args
@@ -99,14 +99,18 @@ class Documents(msgspec.Struct, frozen=True):
             },
         )
 
-    def to_json(self, *, broken: Callable[[bytes], Any] | None = None) -> bytes:
-        """Return one JSON object that ``parse`` reads.
+    def to_json(self, *, kept: Self | None = None) -> bytes:
+        """Return one JSON object that ``parse`` reads; raises ConfigError on a broken text.
 
-        ``broken``: what stands for a text that is no JSON object; raises ConfigError without it.
+        A broken one that is in ``kept`` as well becomes a JSON string of itself.
         """
+        known = kept or type(self)()
         return msgspec.json.encode(
             {
-                kind: {name: _value(text, f"{kind}.{name}", broken) for name, text in texts.items()}
+                kind: {
+                    name: _value(text, f"{kind}.{name}", kept=getattr(known, kind).get(name))
+                    for name, text in texts.items()
+                }
                 for kind, texts in self.by_kind()
             }
         )
@@ -149,13 +153,13 @@ def check_name(kind: Kind, name: str) -> Iterator[Fault]:
         yield Fault(path, "a name must not start with router/, which means a stored router")
 
 
-def _value(text: bytes, path: str, broken: Callable[[bytes], Any] | None) -> Any:
+def _value(text: bytes, path: str, kept: bytes | None) -> Any:
     try:
         return decode_object(text, path)
     except ConfigError:
-        if broken is None:
+        if text != kept:
             raise
-        return broken(text)
+        return text.decode(errors="backslashreplace")
 
 
 def _members(text: bytes | msgspec.Raw, path: str) -> dict[str, msgspec.Raw]:

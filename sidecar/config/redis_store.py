@@ -119,7 +119,8 @@ class RedisStore:
         JSON value for the history.
         """
         keys = [self._version, self._digest, *self._hashes]
-        entry = await asyncio.to_thread(_entry, documents, who, what)
+        kept = based_on.documents if isinstance(based_on, Stored) else None
+        entry = await asyncio.to_thread(_entry, documents, who, what, kept)
         if evidence is not None:
             entry["evidence"] = msgspec.json.encode(evidence)
         async with answering(self._where), self._redis.pipeline(transaction=True) as pipe:
@@ -185,6 +186,60 @@ class RedisStore:
         await self._redis.aclose()
 
     async def _entries(self, page: int) -> AsyncGenerator[Mapping[bytes, bytes], None]:
+        """Yield the entries of the history, newest first, read ``page`` at a time."""
+        last = "+"
+        while True:
+            async with answering(self._where):
+                entries = await self._redis.xrevrange(self._history, max=last, count=page)
+            for _, fields in entries:
+                yield fields
+            if len(entries) < page:
+                return
+            last = f"({entries[-1][0].decode()}"
+
+    def _queue(self, pipe: Any, stored: Stored, new: Documents, entry: dict[str, Any]) -> None:
+        """Queue the writes that turn what is stored into ``new``; the rest is left untouched."""
+        for key, (kind, old) in zip(self._hashes, stored.documents.by_kind(), strict=True):
+            texts = getattr(new, kind)
+            if gone := [name for name in old if name not in texts]:
+                pipe.hdel(key, *gone)
+            if changed := {name: text for name, text in texts.items() if old.get(name) != text}:
+                pipe.hset(key, mapping=changed)
+        pipe.set(self._version, stored.version + 1)
+        pipe.set(self._digest, Digester()(new))
+        entry |= {"version": stored.version + 1}
+        pipe.xadd(self._history, entry, maxlen=_entries(entry), approximate=True)
+
+
+def _check_base(stored: Stored, based_on: Stored | int | None) -> None:
+    if based_on is None:
+        return
+    version = based_on if isinstance(based_on, int) else based_on.version
+    if stored.version != version:
+        raise StoreConflict(f"the store is at version {stored.version}, not {version} any more")
+    if isinstance(based_on, Stored) and stored.documents != based_on.documents:
+        raise StoreConflict(f"somebody edited version {version} by hand since")
+
+
+def _stamp(values: Sequence[bytes | None]) -> Stamp:
+    version, digest = values
+    return Stamp(int(version or 0), digest.decode() if digest else None)
+
+
+def _texts(fields: Mapping[bytes, bytes]) -> dict[str, bytes]:
+    """A name that is no UTF-8 is escaped, so that a fault can name it."""
+    return {name.decode(errors="backslashreplace"): text for name, text in fields.items()}
+
+
+def _entry(
+    documents: Documents, who: str, what: str, kept: Documents | None = None
+) -> dict[str, Any]:
+    # One document that is no JSON, and was there before, must not hold up the mending of others.
+    when = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return {"who": who, "when": when, "what": what, "config": documents.to_json(kept=kept)}
+
+
+def _entries(self, page: int) -> AsyncGenerator[Mapping[bytes, bytes], None]:
         """Yield the entries of the history, newest first, read ``page`` at a time."""
         last = "+"
         while True:
