@@ -153,7 +153,7 @@ class RedisStore:
     async def history(self, count: int, before: int | None = None) -> list[Change]:
         """Return the last ``count`` changes, newest first; those ``before`` a version, if given."""
         found: list[Change] = []
-        async with aclosing(self._entries(min(count, _PAGE))) as entries:
+        async with aclosing(self._newest_first(min(count, _PAGE))) as entries:
             async for fields in entries:
                 change = _change(fields)
                 if before is None or change.version < before:
@@ -164,7 +164,7 @@ class RedisStore:
 
     async def entry_at(self, version: int) -> tuple[Change, Documents] | None:
         """Return what was written as a version, or ``None`` when the history has it no more."""
-        async with aclosing(self._entries(_PAGE)) as entries:
+        async with aclosing(self._newest_first(_PAGE)) as entries:
             async for fields in entries:
                 if int(fields[b"version"]) == version:
                     return _change(fields), Documents.parse(fields[b"config"])
@@ -185,7 +185,7 @@ class RedisStore:
         """Close all connections."""
         await self._redis.aclose()
 
-    async def _entries(self, page: int) -> AsyncGenerator[Mapping[bytes, bytes], None]:
+    async def _newest_first(self, page: int) -> AsyncGenerator[Mapping[bytes, bytes], None]:
         """Yield the entries of the history, newest first, read ``page`` at a time."""
         last = "+"
         while True:
@@ -237,59 +237,6 @@ def _entry(
     # One document that is no JSON, and was there before, must not hold up the mending of others.
     when = datetime.now(UTC).isoformat(timespec="milliseconds")
     return {"who": who, "when": when, "what": what, "config": documents.to_json(kept=kept)}
-
-
-def _entries(self, page: int) -> AsyncGenerator[Mapping[bytes, bytes], None]:
-        """Yield the entries of the history, newest first, read ``page`` at a time."""
-        last = "+"
-        while True:
-            async with answering(self._where):
-                entries = await self._redis.xrevrange(self._history, max=last, count=page)
-            for _, fields in entries:
-                yield fields
-            if len(entries) < page:
-                return
-            last = f"({entries[-1][0].decode()}"
-
-    def _queue(self, pipe: Any, stored: Stored, new: Documents, entry: dict[str, Any]) -> None:
-        """Queue the writes that turn what is stored into ``new``; the rest is left untouched."""
-        for key, (kind, old) in zip(self._hashes, stored.documents.by_kind(), strict=True):
-            texts = getattr(new, kind)
-            if gone := [name for name in old if name not in texts]:
-                pipe.hdel(key, *gone)
-            if changed := {name: text for name, text in texts.items() if old.get(name) != text}:
-                pipe.hset(key, mapping=changed)
-        pipe.set(self._version, stored.version + 1)
-        pipe.set(self._digest, Digester()(new))
-        entry |= {"version": stored.version + 1}
-        pipe.xadd(self._history, entry, maxlen=_entries(entry), approximate=True)
-
-
-def _check_base(stored: Stored, based_on: Stored | int | None) -> None:
-    if based_on is None:
-        return
-    version = based_on if isinstance(based_on, int) else based_on.version
-    if stored.version != version:
-        raise StoreConflict(f"the store is at version {stored.version}, not {version} any more")
-    if isinstance(based_on, Stored) and stored.documents != based_on.documents:
-        raise StoreConflict(f"somebody edited version {version} by hand since")
-
-
-def _stamp(values: Sequence[bytes | None]) -> Stamp:
-    version, digest = values
-    return Stamp(int(version or 0), digest.decode() if digest else None)
-
-
-def _texts(fields: Mapping[bytes, bytes]) -> dict[str, bytes]:
-    """A name that is no UTF-8 is escaped, so that a fault can name it."""
-    return {name.decode(errors="backslashreplace"): text for name, text in fields.items()}
-
-
-def _entry(documents: Documents, who: str, what: str) -> dict[str, Any]:
-    when = datetime.now(UTC).isoformat(timespec="milliseconds")
-    # One document that is no JSON must not hold up the mending of others: it is kept as its text.
-    config = documents.to_json(broken=lambda text: text.decode(errors="backslashreplace"))
-    return {"who": who, "when": when, "what": what, "config": config}
 
 
 def _entries(entry: Mapping[str, Any]) -> int:
