@@ -12,5 +12,6 @@ export const PAGES = {
   keys: { title: "Keys", load: () => import("../pages/keys.js") },
   guards: { title: "Guards", load: () => import("../pages/guards.js") },
   tests: { title: "Tests", load: () => import("../pages/tests.js") },
+  tests: { title: "Tests", load: () => import("../pages/tests.js") },
   history: { title: "History", load: () => import("../pages/history.js") },
 };
