@@ -100,7 +100,7 @@ def parse_tokens(text: bytes) -> tuple[Token, ...]:
     except msgspec.ValidationError as error:
         place = str(error).partition(" - at `$")[2].strip(".`")
         raise _wrong(place, LEGAL.get(place.rpartition(".")[2], _ENTRY)) from None
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeError):
         raise _wrong("", "is not JSON") from None
     _check_unique(tokens)
     return tokens
