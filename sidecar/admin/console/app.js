@@ -66,27 +66,14 @@ function Broken({ error, reset }) {
     <button type="button" onClick=${reset}>Show it again</button></${Banner}>`;
 }
 
-/** What all pages show parts of, asked for once. */
-function useLive(paused) {
-  const stats = usePoll(() => (paused ? Promise.resolve(null) : api.get("stats").then(({ body }) => seen(body))), 2, [paused]);
-  const ready = usePoll(() => readiness(), 4);
-  return { stats: stats.data, statsError: stats.error, ready: ready.data };
-}
-
-function seen(stats) {
-  connection.set({ ...connection.get(), store: stats.store_up !== false });
-  return stats;
-}
-
-/** /readyz is outside the API, needs no token, and answers 503 with a report too. */
-async function readiness() {
-  try {
-    const answer = await fetch("readyz", { cache: "no-store", credentials: "omit" });
-    return await answer.json();
-  } catch {
-    connection.set({ ...connection.get(), control: false });
-    return null;
-  }
+/** What all pages show parts of, asked for once: /stats, with the report of /readyz in it. */
+function useLive(wantsToken) {
+  const ask = () => (wantsToken ? Promise.resolve(null) : api.get("stats").then(({ body }) => body));
+  const { data: stats } = usePoll(ask, 2, [wantsToken]);
+  useEffect(() => {
+    if (stats) connection.set({ ...connection.get(), store: stats.store_up !== false });
+  }, [stats]);
+  return { stats, ready: stats?.readyz ?? null };
 }
 
 function useRoute() {

@@ -8,7 +8,7 @@
 //
 //   route  { page: "backends", name: "small" | "", params: URLSearchParams }  from #/backends/small?a=b
 //   me     { name, role, auth }; ask `may(me, "operator")` before showing what writes
-//   live   { stats, ready, series? }: the last answers of /stats and /readyz (null until the first)
+//   live   { stats, ready }: the last answer of /stats and the report of /readyz in it (null at first)
 //
 // `link("backends", "small", { edit: 1 })` → "#/backends/small?edit=1"; `go(…)` goes there.
 

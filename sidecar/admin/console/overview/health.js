@@ -20,23 +20,17 @@ export function Health({ live }) {
 
 function ofBackends(backends) {
   return Object.entries(backends).flatMap(([name, one]) => {
+    const errors = one.error_rate ? `${format.percent(one.error_rate)} of its attempts failed in the last minute` : "";
+    const why = [one.reason, errors].filter(Boolean).join("; ");
     if (one.enabled === false) return [{ name, tone: "off", word: "disabled", why: "gets no traffic until it is enabled" }];
-    if (one.healthy === false) return [{ name, tone: "bad", word: "unhealthy", why: unhealthy(one) }];
-    if (one.error_rate > ERRORS_WORTH_A_WORD) {
-      return [{ name, tone: "warn", word: "errors", why: `${format.percent(one.error_rate)} of its attempts failed in the last minute` }];
-    }
-    return [];
+    if (one.healthy === false) return [{ name, tone: "bad", word: "unhealthy", why }];
+    if (one.healthy === null) return [{ name, tone: "warn", word: "not known", why }];
+    return one.error_rate > ERRORS_WORTH_A_WORD ? [{ name, tone: "warn", word: "errors", why }] : [];
   });
 }
 
-function unhealthy(one) {
-  const errors = one.error_rate > 0 ? `; ${format.percent(one.error_rate)} of its attempts failed in the last minute` : "";
-  return `Envoy sends nothing there: its health check fails, or it was ejected after errors${errors}`;
-}
-
-function ofEnvoy({ reachable, missing = [], warnings = [] }) {
+function ofEnvoy({ reachable, warnings = [] }) {
   const gone = reachable === false ? [{ name: "", tone: "bad", word: "Envoy", why: "does not answer at its admin address" }] : [];
-  const late = missing.map((name) => ({ name, tone: "warn", word: "not in Envoy yet", why: "no request can go there until Envoy has taken it" }));
   const warned = warnings.map((text) => ({ name: "", tone: "warn", word: "warning", why: String(text) }));
-  return [...gone, ...late, ...warned];
+  return [...gone, ...warned];
 }
