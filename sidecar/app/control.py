@@ -31,6 +31,7 @@ from sidecar.app.outcomes import Outcomes
 from sidecar.app.ports import check_ports
 from sidecar.app.rollout import Rollouts
 from sidecar.app.rules import open_feed
+from sidecar.app.tracing import Tracing
 from sidecar.app.whatif import Asker
 from sidecar.app.workers import Workers
 from sidecar.config.redis_client import connect
@@ -95,6 +96,9 @@ class Control:
             snapshot=lambda: self._cache.current,
         )
         self._metrics.registry.register(RolloutCollector(self._rollout_sources()))
+        self._tracing = Tracing.open(
+            os.environ, settings.node, lambda: self._cache.current, self._metrics.registry
+        )
         self._totals: Totals = {}
         self._odds = NO_BANDITS
         self._refused: str | None = None
@@ -133,6 +137,7 @@ class Control:
         admin.should_exit = True
         await log_server.stop(grace=0.5)
         await self._outcomes.close()
+        await asyncio.to_thread(self._tracing.close)
         for task in tasks[:-1]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -194,7 +199,13 @@ class Control:
         socket = Path(self._settings.run_folder()) / "control.sock"
         socket.unlink(missing_ok=True)
         server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
-        sink = Recorder(self._metrics, self._windows, listeners=[self._outcomes.outcome])
+        listeners = [self._outcomes.outcome, self._tracing.outcome]
+        sink = Recorder(
+            self._metrics,
+            self._windows,
+            listeners=listeners,
+            attempt_listeners=[self._tracing.attempt],
+        )
         server.add_generic_rpc_handlers((access_log_handlers(sink),))
         server.add_insecure_port(f"unix:{socket}")
         await server.start()

@@ -1,9 +1,11 @@
 """The bootstrap of this node's Envoy, from the settings."""
 
+import os
 from pathlib import Path
 
 import msgspec
 
+from sidecar.app.tracing import sampling
 from sidecar.settings import Settings
 from sidecar.xds.bootstrap import bootstrap
 from sidecar.xds.resources import EnvoySettings, system_ca_file
@@ -24,6 +26,7 @@ def envoy_settings(settings: Settings) -> EnvoySettings:
         node=settings.node,
         ca_file=str(settings.ca_file or system_ca_file()),
         explain=bool(settings.explain_from),
+        trace=sampling(os.environ) is not None,
     )
 
 

@@ -7,6 +7,11 @@ import structlog
 
 from sidecar.settings import Settings
 
+_EXCEPTIONS = structlog.processors.ExceptionRenderer(
+    # Local variables hold prompts, keys and all of the rules.
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
+
 
 def configure(settings: Settings, process: str) -> None:
     """Set up structlog; ``process`` (`control`, `worker 0`) is on every line."""
@@ -21,9 +26,7 @@ def configure(settings: Settings, process: str) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks
-            if not console
-            else structlog.processors.format_exc_info,
+            _EXCEPTIONS if not console else structlog.processors.format_exc_info,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(

@@ -124,5 +124,5 @@ def _facts(record: Record, request: InferenceRequest) -> bytes | None:
     except RequestError:
         return None
     except Exception:  # noqa: BLE001 - no request may end the task that records the others
-        _log.exception("facts_not_taken", path=record.path)
+        _log.exception("facts_not_taken", path=record.path, decision=record.id)
         return None

@@ -18,6 +18,7 @@ from sidecar.app import logs
 from sidecar.app.channel import Inbox
 from sidecar.app.recording import FactsRecorder, facts_recorder
 from sidecar.app.rules import open_feed
+from sidecar.app.tracing import sampling
 from sidecar.config.redis_client import connect
 from sidecar.explain import Records
 from sidecar.memory import LiveMemory
@@ -99,6 +100,7 @@ def _server(
         records=records,
         explain_to=Asker(*asker) if any(asker) else None,
         sample=recorder,
+        tracing=sampling(os.environ),
     )
     explainer = Explainer(
         live.snapshot,

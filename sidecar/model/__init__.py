@@ -82,6 +82,7 @@ from sidecar.model.routing import (
     no_subjects,
     trial_finder,
 )
+from sidecar.model.tracing import Sampling, TraceContext, read_traceparent, span_context
 from sidecar.model.trail import (
     LONGEST_TEXT,
     SECRET_HEADERS,
@@ -156,6 +157,7 @@ __all__ = [
     "RouteNote",
     "Router",
     "RouterNote",
+    "Sampling",
     "SetPin",
     "Snapshot",
     "Span",
@@ -164,6 +166,7 @@ __all__ = [
     "Stats",
     "Strategy",
     "TakeTurn",
+    "TraceContext",
     "Trail",
     "Trial",
     "User",
@@ -174,6 +177,8 @@ __all__ = [
     "load_zone",
     "local_time",
     "no_subjects",
+    "read_traceparent",
     "shown",
+    "span_context",
     "trial_finder",
 ]

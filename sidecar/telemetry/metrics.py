@@ -135,7 +135,7 @@ class Metrics:
 
     def outcome(self, outcome: Outcome) -> None:
         """Count one request."""
-        result, backend = _result(outcome), outcome.backend
+        result, backend = result_of(outcome), outcome.backend
         route, strategy = outcome.route or NONE, outcome.strategy or NONE
         if result is not None:
             self._decisions.of(route, strategy, backend, result).inc()
@@ -247,7 +247,7 @@ def _possible_hops(reached: Mapping[str, Reach]) -> Iterator[tuple[str, ...]]:
             yield route, *hop
 
 
-def _result(outcome: Outcome) -> str | None:
+def result_of(outcome: Outcome) -> str | None:
     """Return the outcome label; ``None`` when nothing was to be decided, or the client left."""
     if outcome.error_code is not None:
         return "rejected"

@@ -14,6 +14,8 @@ import msgspec
 from sidecar.errors import BodyTooLarge, RequestError
 from sidecar.model import LIMITED, MOST_ASSIGNMENTS, OPERATIONS, Assignment
 from sidecar.pb.access_log_entry_pb2 import AccessLogCommon, HTTPAccessLogEntry, ResponseFlags
+from sidecar.telemetry import traced as traces
+from sidecar.telemetry.traced import Traced, TracedAttempt
 from sidecar.telemetry.usage import Usage, read_usage
 
 DECIDED = "decided"
@@ -53,6 +55,7 @@ class FailedAttempt(NamedTuple):
     code: str
     blamed: bool
     undecided: bool = False
+    traced: TracedAttempt | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -93,6 +96,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     ttft_s: float | None = None
     """The last attempt, from its first byte sent to the first byte of the body."""
     tokens: Usage = Usage()
+    traced: Traced = Traced()
 
     @property
     def answered(self) -> bool:
@@ -119,6 +123,7 @@ def read_request(entry: HTTPAccessLogEntry) -> Outcome:
     unlogged = None
     if backend and not client_gone and _is_unlogged(status, failure, details):
         unlogged = _failed(backend, status, failure, undecided=undecided)
+        unlogged = unlogged._replace(traced=traces.last_attempt(entry, upstream_s))
     return Outcome(
         decision_id=_text(decision, "id"),
         route=_text(decision, "route"),
@@ -140,11 +145,12 @@ def read_request(entry: HTTPAccessLogEntry) -> Outcome:
         undecided=undecided,
         client_gone=client_gone,
         stream=_is_stream(common, upstream_s, ttft_s),
-        started=common.start_time.seconds + common.start_time.nanos * 1e-9,
-        duration_s=common.duration.seconds + common.duration.nanos * 1e-9,
+        started=traces.started(common),
+        duration_s=traces.duration(common.duration),
         upstream_s=upstream_s,
         ttft_s=ttft_s,
         tokens=read_usage(common),
+        traced=traces.read_traced(entry),
     )
 
 
@@ -156,7 +162,8 @@ def read_attempt(entry: HTTPAccessLogEntry) -> FailedAttempt | None:
     failure, client_gone = _flags(common.response_flags)
     if not backend or (failure is None and (client_gone or 0 < status < 400)):
         return None
-    return _failed(backend, status, failure, undecided=common.route_name != DECIDED)
+    attempt = _failed(backend, status, failure, undecided=common.route_name != DECIDED)
+    return attempt._replace(traced=traces.read_traced_attempt(entry))
 
 
 def is_blamed(outcome: Outcome) -> bool:

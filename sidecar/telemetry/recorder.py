@@ -11,7 +11,8 @@ from sidecar.telemetry.windows import Windows
 class Recorder:
     """A `Sink`. ``clock`` must be that of whoever asks ``windows`` for totals.
 
-    ``listeners`` are told of each outcome as well; they must be quick, and must not raise.
+    ``listeners`` are told of each outcome as well, ``attempt_listeners`` of each failed attempt;
+    they must be quick, and must not raise.
     """
 
     def __init__(
@@ -20,8 +21,10 @@ class Recorder:
         windows: Windows,
         clock: Callable[[], float] = time.monotonic,
         listeners: Sequence[Callable[[Outcome], None]] = (),
+        attempt_listeners: Sequence[Callable[[FailedAttempt], None]] = (),
     ) -> None:
         self._listeners = listeners
+        self._attempt_listeners = attempt_listeners
         self._metrics = metrics
         self._windows = windows
         self._clock = clock
@@ -37,6 +40,8 @@ class Recorder:
         """Record one failed attempt."""
         self._metrics.attempt(attempt)
         self._windows.add_attempt(attempt, self._clock())
+        for listen in self._attempt_listeners:
+            listen(attempt)
 
     def broken(self) -> None:
         """Count an entry that could not be read."""

@@ -9,6 +9,7 @@ from sidecar.pb.access_log_entry_pb2 import AccessLogCommon
 from sidecar.pb.token_usage_pb2 import TokenUsage
 
 _INCOMPLETE = (TokenUsage.PARTIAL, TokenUsage.FAILED)
+_LONGEST_MODEL = 200
 _MAX_TOKENS = 10**9
 """More than any model takes: a count over this is an upstream's nonsense."""
 
@@ -20,6 +21,8 @@ class Usage(NamedTuple):
     output: int | None = None
     cached: int | None = None
     partial: bool = False
+    model: str = ""
+    """What the provider calls the model that answered."""
 
 
 def read_usage(common: AccessLogCommon) -> Usage:
@@ -39,7 +42,8 @@ def read_usage(common: AccessLogCommon) -> Usage:
     )
     if max(count or 0 for count in counts) > _MAX_TOKENS:
         return Usage(partial=True)
-    return Usage(*counts, usage.extraction_status in _INCOMPLETE)
+    partial = usage.extraction_status in _INCOMPLETE
+    return Usage(*counts, partial, usage.model[:_LONGEST_MODEL])
 
 
 def cost_usd(tokens: Usage, price: Price) -> float:

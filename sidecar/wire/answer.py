@@ -6,6 +6,8 @@ These namespaces of dynamic metadata go back to Envoy:
   number of retries and the time limit of one attempt up to its first byte;
 - ``pointsman.patch``: for each attempt its byte splices, read by the clusters' Lua filter;
 - ``pointsman.decision``: what was decided, for response headers and for the access log;
+- ``pointsman.trace``: the trace context for the backend, and the client's span, if requests are
+  traced;
 - ``pointsman.explain``: why, as a response header, for those who asked and may.
 """
 
@@ -14,7 +16,7 @@ from collections.abc import MutableMapping, Sequence
 import msgspec
 from google.protobuf.struct_pb2 import Value
 
-from sidecar.model import MOST_ASSIGNMENTS, Assignment, Decision, Plan
+from sidecar.model import MOST_ASSIGNMENTS, Assignment, Decision, Plan, TraceContext
 from sidecar.pb import ext_proc_pb2 as pb
 from sidecar.wire.parts import Chains, Parts, Patches
 
@@ -23,6 +25,9 @@ _UNIT = "\x03" * 16
 _UNIT_BYTES = _UNIT.encode()
 """Stand for a decision's id and duration, and for units, in what is kept; nothing else has such
 characters."""
+_HEADER, _PARENT = b"\x04" * 55, b"\x05" * 16
+"""Stand for a `traceparent` and the id of a span in it."""
+
 
 _Facts = tuple[str, str, int, str, float, tuple[str, ...], bool, tuple[Assignment, ...]]
 
@@ -73,12 +78,36 @@ class Answers:
         return facts + self._patches[decision.splices] + self._chains[steps]
 
     @staticmethod
+    def traced(context: TraceContext, parent: TraceContext | None) -> bytes:
+        """Return what an answer is continued with when requests are traced.
+
+        ``context``: of the decision's span; ``parent``: the client's.
+        """
+        header = context.header.encode()
+        if parent is None:
+            return _TRACED.replace(_HEADER, header, 1)
+        continued = _CONTINUED.replace(_HEADER, header, 1)
+        return continued.replace(_PARENT, parent.span_id.encode(), 1)
+
+    @staticmethod
     def explained(explanation: str) -> bytes:
         """Return what an answer is continued with for somebody who asked why."""
         answer = pb.ProcessingResponse()
         space = answer.dynamic_metadata.fields["pointsman.explain"].struct_value
         space.fields["explanation"].string_value = explanation
         return answer.SerializeToString()
+
+
+def _encode_trace(header: bytes, parent: bytes) -> bytes:
+    answer = pb.ProcessingResponse()
+    fields = answer.dynamic_metadata.fields["pointsman.trace"].struct_value.fields
+    fields["traceparent"].string_value = header.decode()
+    if parent:
+        fields["parent"].string_value = parent.decode()
+    return answer.SerializeToString()
+
+
+_TRACED, _CONTINUED = _encode_trace(_HEADER, b""), _encode_trace(_HEADER, _PARENT)
 
 
 def _without_unit(one: Assignment) -> Assignment:

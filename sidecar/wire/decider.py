@@ -22,8 +22,12 @@ from sidecar.model import (
     Memory,
     Pending,
     Recall,
+    Sampling,
     Snapshot,
     Stats,
+    TraceContext,
+    read_traceparent,
+    span_context,
 )
 from sidecar.wire.answer import Answers
 from sidecar.wire.asker import Asker, explanation_header
@@ -78,7 +82,8 @@ class Decider:
     """Everything that a worker needs to answer: the live snapshot, statistics and limits.
 
     ``explain_to``: who may ask on a request why it goes where it goes; ``None``: nobody.
-    ``sample``: takes a share of all requests that could be read.
+    ``sample``: takes a share of all requests that could be read. ``tracing``: which requests are
+    traced; ``None``: none, and their trace contexts are left alone.
     """
 
     def __init__(  # noqa: PLR0913 - what is live, and what is optional
@@ -92,6 +97,7 @@ class Decider:
         records: Records | None = None,
         explain_to: Asker | None = None,
         sample: Sample | None = None,
+        tracing: Sampling | None = None,
     ) -> None:
         self._snapshot = snapshot
         self._stats = stats
@@ -102,6 +108,7 @@ class Decider:
         self._keep = records.keep if records is not None else None
         self._explain_to = explain_to
         self._sample = sample
+        self._tracing = tracing
         self._below = 0 if sample is None else sample.below
         self._answers = Answers()
 
@@ -113,7 +120,7 @@ class Decider:
     def answer(
         self, path: str, headers: Mapping[str, str], body: bytes, *, rewrite: bool, source: str = ""
     ) -> Answer:
-        """Decide one request; ``None`` when there is no configuration yet (Envoy fails open).
+        """Decide one request; ``None``: no configuration yet, or a defect (Envoy fails open).
 
         ``rewrite``: answer with the first attempt's headers and body instead of a plan. That is
         for an Envoy of one's own, of whose clusters nothing is known here. ``source``: address and
@@ -135,17 +142,38 @@ class Decider:
             self._keep(record)
         case = _Case(record, body, recall, started, rewrite, source)
         try:
-            if size > self._max_body_bytes:
-                raise BodyTooLarge(f"the body has {size} bytes of {self._max_body_bytes}")
-            request = facts.read(path, headers, body, keys=snapshot.keys)
-            if seed < self._below and self._sample is not None:
+            return self._answer(case)
+        except Exception:  # noqa: BLE001
+            # Nothing of an unforeseen error may reach the client; without an answer Envoy fails
+            # open to the default chain.
+            _log.exception("decision_failed", path=path, **self._ids(record))
+            return None
+
+    def _answer(self, case: _Case) -> Answer:
+        record, recall = case.record, case.recall
+        snapshot = record.snapshot
+        try:
+            if record.size > self._max_body_bytes:
+                raise BodyTooLarge(f"the body has {record.size} bytes of {self._max_body_bytes}")
+            request = facts.read(record.path, record.headers, case.body, keys=snapshot.keys)
+            if record.seed < self._below and self._sample is not None:
                 self._sample.take(record, request)
-            decision = decide(snapshot, stats, request, Entropy(seed), now, recall)
+            entropy = Entropy(record.seed)
+            decision = decide(snapshot, record.stats, request, entropy, record.now, recall)
         except RequestError as error:
             return self._refused(case, error)
         except Pending as pending:
-            return self._ask_guards(case, request, pending.hook)
+            return self._after_guards(case, request, pending.hook)
         return self._decided(case, request, decision)
+
+    async def _after_guards(
+        self, case: _Case, request: InferenceRequest, hook: Hook
+    ) -> bytes | None:
+        try:
+            return await self._ask_guards(case, request, hook)
+        except Exception:  # noqa: BLE001 - as in `answer`
+            _log.exception("decision_failed", path=case.record.path, **self._ids(case.record))
+            return None
 
     async def _ask_guards(self, case: _Case, request: InferenceRequest, hook: Hook) -> bytes:
         """Ask one guard after the other, and decide again, until the decision needs no more."""
@@ -182,6 +210,10 @@ class Decider:
             return rewritten(decision, request, case.record.path, spent)
         unlimited = case.record.stats.unlimited
         answer = self._answers.decided(decision, request.operation, spent, unlimited)
+        if self._tracing is not None:
+            parent = self._parent(case.record)
+            context = span_context(decision.id, parent, self._tracing)
+            answer += self._answers.traced(context, parent)
         if self._explain_to is not None and (why := self._explanation(case)):
             return answer + self._answers.explained(why)
         return answer
@@ -197,5 +229,17 @@ class Decider:
         try:
             return explanation_header(record._replace(body=case.body))
         except Exception:  # noqa: BLE001 - the answer is there, and goes without its explanation
-            _log.exception("explanation_failed", path=record.path)
+            _log.exception("explanation_failed", path=record.path, **self._ids(record))
             return ""
+
+    def _ids(self, record: Record) -> dict[str, str]:
+        """Return what a line of the log about a request can be found by."""
+        if self._tracing is None:
+            return {"decision": record.id}
+        context = span_context(record.id, self._parent(record), self._tracing)
+        return {"decision": record.id, "trace_id": context.trace_id}
+
+    @staticmethod
+    def _parent(record: Record) -> TraceContext | None:
+        """Return the client's trace context, which Envoy tells only where requests are traced."""
+        return read_traceparent(record.headers.get("traceparent", ""))

@@ -4,6 +4,7 @@ from collections.abc import Awaitable
 from typing import NamedTuple
 
 import structlog
+from google.protobuf.message import DecodeError
 
 from sidecar.errors import InvalidJson
 from sidecar.model import OPERATIONS
@@ -38,7 +39,12 @@ class Exchange:
 
     def feed(self, message: bytes) -> Reply:
         """Answer one ProcessingRequest."""
-        request = pb.ProcessingRequest.FromString(message)
+        try:
+            request = pb.ProcessingRequest.FromString(message)
+        except DecodeError:
+            # A client's header with other bytes than UTF-8, which Envoy passes on as it is. Without
+            # an answer the request would go on undecided: past every rule, guard and budget.
+            return Reply(_NOT_TEXT, last=True)
         kind = request.WhichOneof("request")
         if kind == "request_headers":
             return self._begin(request.request_headers)
@@ -71,22 +77,12 @@ class Exchange:
             answer = self._decider.answer(
                 path, headers, request.request_body.body, rewrite=sent is not None, source=source
             )
-        except Exception:  # noqa: BLE001
-            # Nothing of an unforeseen error may reach the client; without an answer Envoy fails
-            # open to the default chain.
+        except Exception:  # noqa: BLE001 - the last net: the decider has one that knows the id
             _log.exception("decision_failed", path=path)
             return Reply(None, last=True)
         if answer is None or isinstance(answer, bytes):
             return Reply(answer, last=True)
-        return Reply(None, last=True, later=_safely(answer, path))
-
-
-async def _safely(answer: Awaitable[bytes | None], path: str) -> bytes | None:
-    try:
-        return await answer
-    except Exception:  # noqa: BLE001 - as above
-        _log.exception("decision_failed", path=path)
-        return None
+        return Reply(None, last=True, later=answer)
 
 
 def _attributes(request: pb.ProcessingRequest) -> tuple[str, dict[str, str], str]:
@@ -129,4 +125,5 @@ def _continue_body() -> bytes:
 
 _CONTINUE_HEADERS = _continue_headers()
 _CONTINUE_BODY = _continue_body()
+_NOT_TEXT = refuse(InvalidJson("A header of the request that rules read is not UTF-8 text."))
 _NO_BODY = refuse(InvalidJson("The request has no body; a JSON object is needed."))

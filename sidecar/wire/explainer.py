@@ -97,13 +97,15 @@ class Explainer:
 
     async def answer(self, question: bytes) -> bytes:
         """Return a Reply to a Question, both as JSON."""
+        decision: str | None = None
         try:
             asked = read_question(question)
+            decision = asked.id if isinstance(asked, Question) else None
             found = await self._explain(asked) if isinstance(asked, Question) else asked
             if not isinstance(found, Problem):
                 return msgspec.json.encode(Reply(explanation=msgspec.Raw(encode(found))))
         except Exception:  # noqa: BLE001 - its text is for the log, not for whoever asks
-            _log.exception("explanation_failed")
+            _log.exception("explanation_failed", decision=decision and decision[:64])
             found = Problem(500, "Failed", "The explanation failed; the worker's log says why.")
         return msgspec.json.encode(Reply(problem=found))
 

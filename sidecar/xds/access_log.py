@@ -10,10 +10,13 @@ _SINCE_UPSTREAM = {
 }
 """Both count from the first byte that was sent upstream in the last attempt."""
 
+_TRACE_CONTEXT = ["traceparent", "tracestate"]
+"""As they went upstream, where a decision has set them; else the client's."""
+
 
 def requests_log() -> dict[str, Any]:
     """Return the log of finished requests, named ``requests``."""
-    return _grpc_log("requests")
+    return _grpc_log("requests", additional_response_headers_to_log=["x-pointsman-decision"])
 
 
 def failed_attempts_log() -> dict[str, Any]:
@@ -36,7 +39,7 @@ def failed_attempts_log() -> dict[str, Any]:
     return _grpc_log("attempts") | {"filter": failed}
 
 
-def _grpc_log(name: str) -> dict[str, Any]:
+def _grpc_log(name: str, **more: Any) -> dict[str, Any]:
     return extension(
         "envoy.access_loggers.http_grpc",
         "envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig",
@@ -48,4 +51,6 @@ def _grpc_log(name: str) -> dict[str, Any]:
             "buffer_size_bytes": 65536,
             "custom_tags": [{"tag": tag, "value": text} for tag, text in _SINCE_UPSTREAM.items()],
         },
+        additional_request_headers_to_log=_TRACE_CONTEXT,
+        **more,
     )

@@ -13,6 +13,10 @@ EXPLAIN_NAMESPACE = "pointsman.explain"
 _WHO_ASKS = (EXPLAIN_HEADER, "authorization", "x-api-key", "api-key")
 """Headers that tell whether somebody asks for an explanation, and may."""
 
+TRACEPARENT = "traceparent"
+TRACE_NAMESPACE = "pointsman.trace"
+"""Where a worker puts the trace context for the backend, when requests are traced."""
+
 DECISION_NAMESPACES = ("pointsman.route", "pointsman.patch", "pointsman.decision")
 """Dynamic metadata that a worker may write; everything else in its answer is dropped."""
 
@@ -36,16 +40,24 @@ def attribute(header: str) -> str:
 
 
 def external_processor(
-    headers: Iterable[str], decision_seconds: float = DECISION_SECONDS, *, explain: bool = False
+    headers: Iterable[str],
+    decision_seconds: float = DECISION_SECONDS,
+    *,
+    explain: bool = False,
+    trace: bool = False,
 ) -> dict[str, Any]:
     """Return the filter's config: one message with the whole body, path and ``headers``.
 
     After ``decision_seconds``, and whenever the worker fails, the request goes on without a
     decision (to the default chain). ``explain``: clients may ask why, so who asks is told too.
+    ``trace``: requests are traced, so the worker gets the client's trace context and continues it.
     """
-    names = dict.fromkeys((*headers, *_WHO_ASKS)) if explain else headers
+    more = (*(_WHO_ASKS if explain else ()), *((TRACEPARENT,) if trace else ()))
+    names = dict.fromkeys((*headers, *more))
     source = ["source.address"] if explain else []
-    namespaces = [*DECISION_NAMESPACES, *([EXPLAIN_NAMESPACE] if explain else [])]
+    namespaces = [*DECISION_NAMESPACES]
+    namespaces += [EXPLAIN_NAMESPACE] if explain else []
+    namespaces += [TRACE_NAMESPACE] if trace else []
     return typed(
         MESSAGE,
         grpc_service={"envoy_grpc": {"cluster_name": EXT_PROC}},
@@ -65,11 +77,15 @@ def external_processor(
 
 
 def filter_resource(
-    headers: Iterable[str], decision_seconds: float = DECISION_SECONDS, *, explain: bool = False
+    headers: Iterable[str],
+    decision_seconds: float = DECISION_SECONDS,
+    *,
+    explain: bool = False,
+    trace: bool = False,
 ) -> dict[str, Any]:
     """Return the ECDS resource; its name is the filter's name in the listener."""
     return typed(
         "envoy.config.core.v3.TypedExtensionConfig",
         name=EXT_PROC,
-        typed_config=external_processor(headers, decision_seconds, explain=explain),
+        typed_config=external_processor(headers, decision_seconds, explain=explain, trace=trace),
     )

@@ -8,7 +8,13 @@ from typing import Any
 from sidecar.model import BASE_HEADERS
 from sidecar.xds.access_log import failed_attempts_log, requests_log
 from sidecar.xds.decompress import gunzip
-from sidecar.xds.ext_proc import EXPLAIN_HEADER, EXPLAIN_NAMESPACE, external_processor
+from sidecar.xds.ext_proc import (
+    EXPLAIN_HEADER,
+    EXPLAIN_NAMESPACE,
+    TRACE_NAMESPACE,
+    TRACEPARENT,
+    external_processor,
+)
 from sidecar.xds.ext_proc import MESSAGE as EXT_PROC_MESSAGE
 from sidecar.xds.local_reply import local_reply
 from sidecar.xds.resources import (
@@ -120,6 +126,7 @@ def _decision_headers(settings: EnvoySettings) -> dict[str, Any]:
         [
             overwrite("x-envoy-max-retries", route("retries")),
             overwrite("x-envoy-upstream-rq-per-try-timeout-ms", route("try_ms")),
+            overwrite(TRACEPARENT, f"%DYNAMIC_METADATA({TRACE_NAMESPACE}:{TRACEPARENT})%"),
             *asked,
         ],
         [

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from sidecar.model import BASE_HEADERS, Snapshot
 from sidecar.xds.attempt import SCRIPT, SCRIPT_FILE, secret_file
 from sidecar.xds.clusters import clusters, credential_headers, usable
 from sidecar.xds.envoy_admin import AdminUnreachable, EnvoyAdmin
-from sidecar.xds.ext_proc import decision_seconds, filter_resource
+from sidecar.xds.ext_proc import DECISION_SECONDS, decision_seconds, filter_resource
 from sidecar.xds.files import ResourceFolder
 from sidecar.xds.resources import (
     CLUSTERS_FILE,
@@ -98,8 +98,7 @@ class Publisher:
             self._write_clusters()
             await self._settle()
             self._write_routes()
-            waits, explain = decision_seconds(snapshot.guards.values()), self._settings.explain
-            self._write(FILTERS_FILE, [filter_resource(snapshot.headers, waits, explain=explain)])
+            self._write_filters(snapshot.headers, decision_seconds(snapshot.guards.values()))
         self._changed.set()
 
     async def run(self) -> None:
@@ -237,7 +236,7 @@ class Publisher:
         first = {
             CLUSTERS_FILE: [],
             ROUTES_FILE: [first_routes(self._settings)],
-            FILTERS_FILE: [filter_resource(BASE_HEADERS, explain=self._settings.explain)],
+            FILTERS_FILE: [self._filter(BASE_HEADERS, DECISION_SECONDS)],
         }
         self._files.write(SCRIPT_FILE, SCRIPT.encode())
         for name, resources in first.items():
@@ -246,6 +245,13 @@ class Publisher:
 
     def _write_routes(self) -> None:
         self._write(ROUTES_FILE, [routes(self._live(), self._settings, self.missing)])
+
+    def _write_filters(self, headers: Iterable[str], waits: float) -> None:
+        self._write(FILTERS_FILE, [self._filter(headers, waits)])
+
+    def _filter(self, headers: Iterable[str], waits: float) -> dict[str, Any]:
+        settings = self._settings
+        return filter_resource(headers, waits, explain=settings.explain, trace=settings.trace)
 
     def _write(self, name: str, resources: list[dict[str, Any]]) -> None:
         version = digest(resources)

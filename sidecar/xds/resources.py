@@ -72,6 +72,8 @@ class EnvoySettings(msgspec.Struct, frozen=True, kw_only=True):
     ca_file: str = msgspec.field(default_factory=system_ca_file)
     explain: bool = False
     """Whether clients may ask by a header why their request goes where it goes."""
+    trace: bool = False
+    """Whether requests are traced. The bootstrap does not depend on it."""
 
 
 def typed(message: str, **fields: Any) -> dict[str, Any]:

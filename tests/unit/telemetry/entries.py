@@ -20,6 +20,9 @@ def entry(
     spaces=None,
     plan=(),
     tokens=None,
+    sent=None,
+    answered=None,
+    upstream_after_us=None,
 ):
     made = HTTPAccessLogEntry()
     common = made.common_properties
@@ -31,6 +34,14 @@ def entry(
         setattr(common.response_flags, flag, True)
     for tag, text in (tags or {}).items():
         common.custom_tags[tag] = text
+    if upstream_after_us is not None:
+        common.time_to_first_upstream_tx_byte.FromMicroseconds(upstream_after_us)
+    for headers, given in (
+        (made.request.request_headers, sent),
+        (made.response.response_headers, answered),
+    ):
+        for name, text in (given or {}).items():
+            headers[name] = text.encode()
     made.request.path = path
     made.response.response_code_details = details
     if status is not None:
@@ -49,8 +60,8 @@ def entry(
     return made
 
 
-def _token_usage(status="COMPLETE", **counts):
-    usage = TokenUsage(model="gpt", extraction_status=status)
+def _token_usage(status="COMPLETE", model="", **counts):
+    usage = TokenUsage(model=model, extraction_status=status)
     cached = counts.pop("cached_tokens", None)
     for name, count in counts.items():
         getattr(usage, name).value = count

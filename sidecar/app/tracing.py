@@ -1,0 +1,152 @@
+"""Traces: on when OpenTelemetry's own variables name a collector."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Self
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from sidecar import __version__
+from sidecar.errors import SettingsError
+from sidecar.model import Backend, Sampling, Snapshot, read_traceparent
+from sidecar.telemetry.gen_ai import error_type
+from sidecar.telemetry.outcome import FailedAttempt, Outcome
+from sidecar.telemetry.spans import Spans
+
+if TYPE_CHECKING:
+    from sidecar.telemetry.otlp import SpanSender
+
+ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+_PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+_SAMPLER, _ARGUMENT = "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"
+_QUEUE = "OTEL_BSP_MAX_QUEUE_SIZE"
+_log = structlog.get_logger()
+_SAMPLERS = {
+    "always_on": Sampling(1.0, follow=False),
+    "always_off": None,
+    "traceidratio": Sampling(1.0, follow=False),
+    "parentbased_always_on": Sampling(1.0),
+    "parentbased_always_off": Sampling(0.0),
+    "parentbased_traceidratio": Sampling(1.0),
+}
+
+
+class Tracing:
+    """Listens to outcomes and failed attempts: spans of them, and lines of the log."""
+
+    def __init__(self, spans: Spans | None = None, sender: "SpanSender | None" = None) -> None:
+        self._spans = spans
+        self._sender = sender
+
+    @classmethod
+    def open(
+        cls,
+        environ: Mapping[str, str],
+        node: str,
+        snapshot: Callable[[], Snapshot | None],
+        registry: CollectorRegistry,
+    ) -> Self:
+        """Return one that sends what ``environ`` says is to be sent; ``snapshot``: the live rules.
+
+        Raises SettingsError when a variable is wrong, or the extra `traces` is not installed.
+        """
+        chosen = sampling(environ)
+        if chosen is None:
+            return cls()
+        sender = _sender(environ, node)
+        registry.register(sender)
+
+        def backends() -> Mapping[str, Backend]:
+            live = snapshot()
+            return {} if live is None else live.backends
+
+        return cls(Spans(chosen, backends), sender)
+
+    def outcome(self, outcome: Outcome) -> None:
+        """Take what came of one request."""
+        if outcome.failed and not outcome.undecided:
+            _tell(outcome)
+        if self._spans is None or self._sender is None:
+            return
+        span = self._spans.of_outcome(outcome)
+        if span is not None:
+            self._sender.send(span)
+
+    def attempt(self, attempt: FailedAttempt) -> None:
+        """Take a failed attempt."""
+        if self._spans is None or self._sender is None:
+            return
+        span = self._spans.of_attempt(attempt)
+        if span is not None:
+            self._sender.send(span)
+
+    def close(self) -> None:
+        """Send what waits; blocks for two seconds at most."""
+        if self._sender is not None:
+            self._sender.close()
+
+
+def _tell(outcome: Outcome) -> None:
+    """Tell the log of a request that did not go well; as there may be many, at its lowest level."""
+    context = read_traceparent(outcome.traced.header)
+    _log.debug(
+        "request_failed",
+        decision=outcome.decision_id or outcome.traced.refused_id or None,
+        trace_id=None if context is None else context.trace_id,
+        route=outcome.route or None,
+        backend=outcome.backend or None,
+        status=outcome.status,
+        error=outcome.error_code or error_type(outcome),
+    )
+
+
+def sampling(environ: Mapping[str, str]) -> Sampling | None:
+    """Return which requests are traced; ``None``: none, and nothing of traces is done.
+
+    Raises SettingsError, naming the variable and the legal values.
+    """
+    if not any(environ.get(name) for name in ENDPOINTS):
+        return None
+    if environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return None
+    if environ.get("OTEL_TRACES_EXPORTER", "otlp") == "none":
+        return None
+    name = (environ.get(_SAMPLER) or "parentbased_always_on").lower()
+    if name not in _SAMPLERS:
+        raise SettingsError(f"{_SAMPLER}={name!r}; legal: {', '.join(_SAMPLERS)}")
+    chosen = _SAMPLERS[name]
+    if chosen is None or not name.endswith("traceidratio"):
+        return chosen
+    return chosen._replace(ratio=_ratio(environ.get(_ARGUMENT) or "1"))
+
+
+def _sender(environ: Mapping[str, str], node: str) -> "SpanSender":
+    protocol = next((environ[name] for name in _PROTOCOLS if environ.get(name)), "http/protobuf")
+    if protocol != "http/protobuf":
+        raise SettingsError(f"{_PROTOCOLS[1]}={protocol!r}; legal: http/protobuf")
+    try:
+        from sidecar.telemetry.otlp import SpanSender  # noqa: PLC0415 - only where it is needed
+    except ImportError as error:
+        raise SettingsError(
+            f"{' or '.join(ENDPOINTS)} is set, and traces need {error.name}, which is not "
+            "installed: pip install 'pointsman[traces]'"
+        ) from None
+    attributes = {
+        "service.name": "pointsman",
+        "service.version": __version__,
+        "service.instance.id": node,
+    }
+    try:
+        return SpanSender(attributes, __version__, int(environ.get(_QUEUE) or 2048))
+    except ValueError as error:
+        raise SettingsError(f"OTEL_EXPORTER_OTLP_…, OTEL_BSP_…: {error}") from None
+
+
+def _ratio(text: str) -> float:
+    try:
+        ratio = float(text)
+    except ValueError:
+        ratio = -1.0
+    if not 0 <= ratio <= 1:
+        raise SettingsError(f"{_ARGUMENT}={text!r}; legal: 0 to 1")
+    return ratio
