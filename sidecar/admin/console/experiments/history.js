@@ -1,6 +1,7 @@
 // What the history and the time since this page was opened tell about an experiment.
 
 import { html, useState } from "../dom.js";
+import { format } from "../parts.js";
 import { IntervalsOverTime } from "./intervals.js";
 import { metricTitle, span, written } from "./figures.js";
 
@@ -41,14 +42,15 @@ export function OverTime({ report, versions, points }) {
     .map((one) => ({ at: one.at, arms: pick(one.arms, name) }))
     .filter((one) => Object.keys(one.arms).length).sort((a, b) => a.at - b.at);
   if (!name) return null;
-  return html`<section><h3>Intervals over time</h3>
+  return html`<section><h2>Intervals over time</h2>
     <p class="quiet-text">From the rollout's steps in the history, and from since this page was opened.</p>
-    <label>Metric <select value=${name} onChange=${(event) => choose(event.target.value)}>
+    <label class="chosen">Metric <select value=${name} onChange=${(event) => choose(event.target.value)}>
       ${names.map((one) => html`<option value=${one}>${one}</option>`)}
     </select></label>
     ${all.length < 2 ? html`<p>There is one moment so far; a picture needs two.</p>` : html`
       <ul class="legend">${arms.map((arm, place) => html`<li class=${`key-${place % 8 + 1} dash-${place % 4}`}>${arm}</li>`)}</ul>
-      <${IntervalsOverTime} points=${all} arms=${arms} label=${`${name} of each arm over time, ${metricTitle(report.metrics[name])}`} />
+      <${IntervalsOverTime} points=${all} arms=${arms} write=${(value) => written(value, report.metrics[name].unit)} when=${format.time}
+        label=${`${name} of each arm over time, ${metricTitle(report.metrics[name])}`} />
       <${PointsTable} points=${all} arms=${arms} unit=${report.metrics[name].unit} />`}
   </section>`;
 }
@@ -62,7 +64,7 @@ function PointsTable({ points, arms, unit }) {
     <div class="table-scroll" tabindex="0" role="region" aria-label="Intervals over time"><table>
       <thead><tr><th scope="col">When</th>${arms.map((arm) => html`<th scope="col">${arm}</th>`)}</tr></thead>
       <tbody>${points.slice(-50).map((one) => html`<tr>
-        <td>${new Date(one.at * 1000).toLocaleTimeString()}</td>
+        <td>${format.time(one.at)}</td>
         ${arms.map((arm) => html`<td>${cell(one.arms[arm], unit)}</td>`)}
       </tr>`)}</tbody>
     </table></div>
@@ -77,11 +79,11 @@ function cell(figure, unit) {
 export function Steps({ versions, name }) {
   const about = versions.filter((one) => isAbout(one, name));
   if (!about.length) return null;
-  return html`<section><h3>What was done</h3>
+  return html`<section><h2>What was done</h2>
     <ul class="timeline">${about.map((one) => html`<li>
       <a href=${`#/history/${one.version}`}>version ${one.version}</a>
-      <span class="quiet-text"> ${new Date(one.when).toLocaleString()} · ${one.who}</span><br />${one.what}
-      ${one.evidence && html`<details><summary>evidence</summary><pre class="json">${JSON.stringify(one.evidence, null, 2)}</pre></details>`}
+      <span class="quiet-text"> ${format.time(one.when)} · ${one.who}</span><br />${one.what}
+      ${one.evidence && html`<details><summary>evidence</summary><pre class="json-shown">${JSON.stringify(one.evidence, null, 2)}</pre></details>`}
     </li>`)}</ul>
   </section>`;
 }

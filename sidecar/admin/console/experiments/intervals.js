@@ -37,28 +37,43 @@ export function IntervalBar({ figure, scale, tone = "", zero = false }) {
   </svg>`;
 }
 
-const TALL = 160;
+const TALL = 180;
+const WIDE = 640;
+const LEFT = 90;
 
 /**
- * Intervals of arms over time. `points`: [{at: Unix seconds, arms: {ARM: figure}}], in order.
+ * Intervals of arms over time. `points`: [{at: Unix seconds, arms: {ARM: figure}}], in order;
+ * `write(value)` and `when(seconds)` make the labels.
  */
-export function IntervalsOverTime({ points, arms, label }) {
+export function IntervalsOverTime({ points, arms, label, write, when }) {
   const scale = scaleOf(points.flatMap((one) => Object.values(one.arms)));
   if (!scale || points.length < 2) return null;
-  const first = points[0].at;
-  const whole = points[points.length - 1].at - first || 1;
-  const width = 600;
-  const x = (at, place) => 16 + ((at - first) / whole) * (width - 40) + place * 5;
-  const y = (value) => TALL - 12 - ((value - scale.low) / (scale.high - scale.low)) * (TALL - 24);
-  return html`<svg class="intervals-over-time" viewBox=${`0 0 ${width} ${TALL}`} role="img" aria-label=${label}>
-    ${arms.map((arm, place) => html`<g class=${`key-${place % 8 + 1}`}>
-      ${points.map((one) => {
-        const figure = one.arms[arm];
-        if (!figure || typeof figure.estimate !== "number") return null;
-        const left = x(one.at, place);
-        return html`<line class="interval-line" x1=${left} x2=${left} y1=${y(figure.low ?? scale.low)} y2=${y(figure.high ?? scale.high)} />
-          <circle class="interval-dot" cx=${left} cy=${y(figure.estimate)} r="3.5" />`;
-      })}
+  const [first, last] = [points[0].at, points[points.length - 1].at];
+  const x = (at, place) => LEFT + 12 + ((at - first) / (last - first || 1)) * (WIDE - LEFT - 50) + place * 5;
+  const y = (value) => TALL - 36 - ((value - scale.low) / (scale.high - scale.low)) * (TALL - 52);
+  return html`<svg class="intervals-over-time" viewBox=${`0 0 ${WIDE} ${TALL}`} role="img" aria-label=${label}>
+    <${Axis} scale=${scale} y=${y} write=${write} left=${when(first)} right=${when(last)} />
+    ${arms.map((arm, place) => html`<g key=${arm} class=${`key-${place % 8 + 1}`}>
+      ${points.map((one) => html`<${Moment} key=${one.at} figure=${one.arms[arm]} x=${x(one.at, place)} y=${y} scale=${scale} />`)}
     </g>`)}
   </svg>`;
+}
+
+function Axis({ scale, y, write, left, right }) {
+  const middle = (scale.low + scale.high) / 2;
+  return html`<g class="axis">
+    ${[scale.low, middle, scale.high].map((value) => html`<g key=${value}>
+      <line x1=${LEFT} x2=${WIDE - 8} y1=${y(value)} y2=${y(value)} />
+      <text x=${LEFT - 6} y=${y(value) + 4} text-anchor="end">${write(value)}</text>
+    </g>`)}
+    <text x=${LEFT} y=${TALL - 8}>${left}</text>
+    <text x=${WIDE - 8} y=${TALL - 8} text-anchor="end">${right}</text>
+  </g>`;
+}
+
+function Moment({ figure, x, y, scale }) {
+  if (!figure || typeof figure.estimate !== "number") return null;
+  const bounded = typeof figure.low === "number" || typeof figure.high === "number";
+  return html`${bounded && html`<line class="interval-line" x1=${x} x2=${x} y1=${y(figure.low ?? scale.low)} y2=${y(figure.high ?? scale.high)} />`}
+    <circle class="interval-dot" cx=${x} cy=${y(figure.estimate)} r="3.5" />`;
 }

@@ -32,18 +32,18 @@ function ordered(report) {
 function Arms({ report }) {
   const split = report.srm.flag ? null
     : html`<p class="quiet-text">✓ Sample ratio: requests reached the arms as the shares say (p = ${plain(report.srm.p_value)}).</p>`;
-  return html`<h3>Arms</h3>${split}
-    <div class="table-scroll" tabindex="0" role="region" aria-label="Arms"><table>
-      <thead><tr>
-        <th scope="col">Arm</th><th scope="col" class="number">Share</th><th scope="col" class="number">Assigned</th>
-        <th scope="col" class="number">Expected</th><th scope="col" class="number">Served by its own backend</th>
+  return html`<h2>Arms</h2>${split}
+    <div class="table-scroll" tabindex="0" role="region" aria-label="Arms"><table role="table" class="intervals">
+      <thead role="rowgroup"><tr role="row">
+        <th role="columnheader" scope="col">Arm</th><th role="columnheader" scope="col" class="number">Share</th><th role="columnheader" scope="col" class="number">Assigned</th>
+        <th role="columnheader" scope="col" class="number">Expected</th><th role="columnheader" scope="col" class="number">Served by its own backend</th>
       </tr></thead>
-      <tbody>${Object.entries(report.arms).map(([name, arm]) => html`<tr>
-        <th scope="row">${name}${name === report.control ? " (control)" : ""}</th>
-        <td class="number">${plain(arm.share)} %</td>
-        <td class="number">${arm.assigned.toLocaleString("en-US")}</td>
-        <td class="number">${Math.round(arm.expected).toLocaleString("en-US")}</td>
-        <td class="number">${arm.served.toLocaleString("en-US")}</td>
+      <tbody role="rowgroup">${Object.entries(report.arms).map(([name, arm]) => html`<tr role="row">
+        <th role="rowheader" scope="row">${name}${name === report.control ? " (control)" : ""}</th>
+        <td role="cell" data-title="Share" class="number">${plain(arm.share)} %</td>
+        <td role="cell" data-title="Assigned" class="number">${arm.assigned.toLocaleString("en-US")}</td>
+        <td role="cell" data-title="Expected" class="number">${Math.round(arm.expected).toLocaleString("en-US")}</td>
+        <td role="cell" data-title="Served by its own backend" class="number">${arm.served.toLocaleString("en-US")}</td>
       </tr>`)}</tbody>
     </table></div>`;
 }
@@ -51,7 +51,7 @@ function Arms({ report }) {
 function Rollout({ rollout, metrics }) {
   if (!rollout) return null;
   const place = rollout.step === null ? "between its steps" : `step ${rollout.step + 1} of ${rollout.steps.length}`;
-  return html`<h3>Rollout</h3>
+  return html`<h2>Rollout</h2>
     <ol class="steps">${rollout.steps.map((step, index) => html`<li
       class=${index === rollout.step ? "step step-now" : "step"} aria-current=${index === rollout.step ? "step" : null}>${step} %</li>`)}</ol>
     <p>${rollout.candidate} has ${plain(rollout.share)} % (${place}), ${rollout.exposures.toLocaleString("en-US")} requests in it.
@@ -76,13 +76,13 @@ function Metric({ name, metric, report }) {
   const between = scaleOf(others.map(([, one]) => one[name].difference), [0]);
   const label = `${name}: estimates and intervals`;
   return html`<section class="metric">
-    <h3>${name} <span class="quiet-text">${metricTitle(metric)}${metric.decides ? "" : " (for information)"}</span></h3>
-    <div class="table-scroll" tabindex="0" role="region" aria-label=${label}><table class="intervals">
-      <thead><tr>
-        <th scope="col">Arm</th><th scope="col" class="number">Values</th><th scope="col" class="number">Estimate</th>
-        <th scope="col">Interval</th><th scope="col">Picture</th>
+    <h2>${name} <span class="quiet-text">${metricTitle(metric)}${metric.decides ? "" : " (for information)"}</span></h2>
+    <div class="table-scroll" tabindex="0" role="region" aria-label=${label}><table role="table" class="intervals">
+      <thead role="rowgroup"><tr role="row">
+        <th role="columnheader" scope="col">Arm</th><th role="columnheader" scope="col" class="number">Values</th><th role="columnheader" scope="col" class="number">Estimate</th>
+        <th role="columnheader" scope="col">Interval</th><th role="columnheader" scope="col">Picture</th>
       </tr></thead>
-      <tbody>
+      <tbody role="rowgroup">
         ${arms.map(([arm, one], place) => html`<${Row} title=${arm} figure=${one.metrics[name]} unit=${metric.unit} scale=${scale} tone=${`key-${place % 8 + 1}`} />`)}
         ${others.map(([arm, one]) => html`<${Row} title=${`${arm} − ${report.control}`} figure=${one[name].difference}
           unit=${metric.unit} scale=${between} signed=${true} tone="key-difference" />`)}
@@ -93,12 +93,12 @@ function Metric({ name, metric, report }) {
 }
 
 function Row({ title, figure, unit, scale, signed = false, tone }) {
-  return html`<tr>
-    <th scope="row">${title}</th>
-    <td class="number">${figure.n.toLocaleString("en-US")}</td>
-    <td class="number">${written(figure.estimate, unit, signed)}</td>
-    <td>${span(figure, unit, signed)}</td>
-    <td class="picture"><${IntervalBar} figure=${figure} scale=${scale} tone=${tone} zero=${signed} /></td>
+  return html`<tr role="row">
+    <th role="rowheader" scope="row">${title}</th>
+    <td role="cell" data-title="Values" class="number">${figure.n.toLocaleString("en-US")}</td>
+    <td role="cell" data-title="Estimate" class="number">${written(figure.estimate, unit, signed)}</td>
+    <td role="cell" data-title="Interval">${span(figure, unit, signed)}</td>
+    <td role="cell" data-title="Picture" class="picture"><${IntervalBar} figure=${figure} scale=${scale} tone=${tone} zero=${signed} /></td>
   </tr>`;
 }
 

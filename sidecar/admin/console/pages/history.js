@@ -62,5 +62,5 @@ function One({ version, to, me }) {
     ${data && !to && html`<p>${data.what} <span class="quiet-text">${data.who}, ${format.time(data.when)}</span></p>`}
     <h2>${to ? "What lies between" : "What it changed"}</h2>
     <${Changes} from=${version} to=${to} />
-    ${data?.evidence && !to && html`<h2>Evidence</h2><pre class="json" tabindex="0" aria-label="Evidence">${JSON.stringify(data.evidence, null, 2)}</pre>`}`;
+    ${data?.evidence && !to && html`<h2>Evidence</h2><pre class="json-shown" tabindex="0" aria-label="Evidence">${JSON.stringify(data.evidence, null, 2)}</pre>`}`;
 }

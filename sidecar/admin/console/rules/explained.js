@@ -51,7 +51,7 @@ function Routes({ found }) {
   const routes = found.routes || [];
   const skipped = found.skipped || [];
   if (!routes.length && !skipped.length) return null;
-  return html`<h4>Routes</h4>
+  return html`<h3>Routes</h3>
     <ul class="tree">
       ${skipped.map((one) => html`<li class="quiet-text">${one.count} not asked: ${one.why} (${names(one)})</li>`)}
       ${routes.map((route) => html`<li><${Route} route=${route} /></li>`)}
@@ -109,14 +109,14 @@ function Mark({ holds }) {
 
 function Routers({ routers }) {
   if (!routers.length) return null;
-  return html`<h4>Routers</h4>
+  return html`<h3>Routers</h3>
     <ul class="tree">${routers.map((one) => html`<li><${RouterNote} note=${one} /></li>`)}</ul>`;
 }
 
 function Plan({ plan }) {
   if (!plan) return null;
   const chance = plan.probability === 1 ? "" : `, probability ${plan.probability.toPrecision(4)}`;
-  return html`<h4>Plan <span class="quiet-text">${plan.strategy}${chance}</span></h4>
+  return html`<h3>Plan <span class="quiet-text">${plan.strategy}${chance}</span></h3>
     <ol class="tree">${plan.attempts.map((one) => html`<li><${Attempt} attempt=${one} /></li>`)}</ol>
     ${(plan.effects || []).map((one) => html`<p class="quiet-text">remembers <code>${JSON.stringify(one)}</code></p>`)}`;
 }
@@ -138,7 +138,7 @@ function More({ found }) {
   const notes = Object.entries(found.notes || {});
   const memory = found.memory || [];
   if (!notes.length && !memory.length) return null;
-  return html`<h4>Remembered and noted</h4>
+  return html`<h3>Remembered and noted</h3>
     <ul class="tree">
       ${memory.map((one) => html`<li>${one.kind} <code>${JSON.stringify(one.key)}: ${JSON.stringify(one.value)}</code></li>`)}
       ${notes.map(([key, value]) => html`<li>${key}: <code>${JSON.stringify(value)}</code></li>`)}

@@ -31,13 +31,13 @@ export function TryRequest({ documents, model }) {
     setBusy(false);
   };
   return html`<section class="try" aria-labelledby="try-title">
-    <h3 id="try-title">Try a request</h3>
+    <h2 id="try-title">Try a request</h2>
     <form onSubmit=${run} class="try-form">
       <label>Path <select value=${asked.path} onChange=${change("path")}>
         ${PATHS.map((path) => html`<option key=${path} value=${path}>${path}</option>`)}
       </select></label>
       <label>Headers, one per line <textarea rows="3" spellcheck=${false} value=${asked.headers} onInput=${change("headers")}></textarea></label>
-      <label>Body (JSON) <textarea rows="8" spellcheck=${false} class="code" value=${asked.body} onInput=${change("body")}></textarea></label>
+      <label>Body (JSON) <textarea rows="11" spellcheck=${false} class="code" value=${asked.body} onInput=${change("body")}></textarea></label>
       ${documents && html`<label class="check">
         <input type="checkbox" checked=${unsaved} onChange=${(event) => useUnsaved(event.target.checked)} /> with the unsaved change
       </label>`}
