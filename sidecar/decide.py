@@ -83,7 +83,7 @@ def plan_in(snapshot: Snapshot, context: Context) -> tuple[str, Plan]:
             context.warn("no_candidate")
         if context.trail is not None:
             context.trail.pass_over(route)
-    raise NoCandidate(_nothing(snapshot, context.request), "model")
+    raise NoCandidate(_nothing(snapshot, context.request), "model", tuple(context.assigned or ()))
 
 
 def _with_assigned(plan: Plan, context: Context) -> Plan:

@@ -39,6 +39,7 @@ class RequestError(PointsmanError):
 
     status: ClassVar[int] = 400
     kind: ClassVar[str] = "invalid_request_error"
+    assigned: tuple[Any, ...] = ()
 
     def __init__(self, message: str, param: str | None = None) -> None:
         super().__init__(message)
@@ -87,11 +88,20 @@ class BodyTooLarge(RequestError):
 
 
 class NoCandidate(RequestError):
-    """Nothing is left that could answer."""
+    """Nothing is left that could answer.
+
+    ``assigned``: the arms of experiments that the request is in all the same; their failure it is.
+    """
 
     code = "no_candidate"
     status = 503
     kind = "server_error"
+
+    def __init__(
+        self, message: str, param: str | None = None, assigned: tuple[Any, ...] = ()
+    ) -> None:
+        super().__init__(message, param)
+        self.assigned = assigned
 
 
 class Fault(NamedTuple):

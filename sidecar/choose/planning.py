@@ -141,8 +141,10 @@ def _plan(router: Prepared, context: Context, out: frozenset[str]) -> Plan | Non
 def _keep_assigned(effects: Iterable[Effect], assigned: list[Assignment]) -> None:
     """Keep the arms that the request is in: those whom an arm fails are counted with it."""
     for effect in effects:
-        if isinstance(effect, Assignment) and effect not in assigned:
-            assigned.append(effect)
+        if isinstance(effect, Assignment):
+            missed = effect._replace(missed=True)
+            if missed not in assigned:
+                assigned.append(missed)
 
 
 def _planned(

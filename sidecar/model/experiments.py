@@ -20,7 +20,8 @@ class Assignment(NamedTuple):
     ``version`` tells runs of an experiment apart: what was learned under another one counts no
     more. ``propensity`` is the probability of this arm for this unit or draw; ``unit`` is a digest
     of the key that the choice sticks to (16 hex digits, empty when it was drawn); ``bucket`` is the
-    context in which a bandit chose.
+    context in which a bandit chose. ``missed``: the arm had nothing to try, so that whoever answers
+    is not of the arm.
     """
 
     experiment: str
@@ -29,6 +30,7 @@ class Assignment(NamedTuple):
     propensity: float
     unit: str = ""
     bucket: str = ""
+    missed: bool = False
 
 
 class Arm(msgspec.Struct, frozen=True):

@@ -6,7 +6,8 @@ What counts:
   to blame for (as in `windows`: no whole answer, 5xx, 401, 402, 403, 404, 408, 425, 429), else 0.
   A client that left before anything was known gives no value.
   As served it is of all requests of the arm, and 1 as well when the first backend failed and a
-  fallback saved the request: a canary must not hide behind those who help it out.
+  fallback saved the request, or when the arm had nothing to try and somebody else answered: a
+  canary must not hide behind those who help it out.
 - ``latency_ms``, ``ttft_ms``, tokens, their speed and cost: only of answers that came whole (a
   stream's first token also when the client left later). Time that was spent on attempts which
   failed before counts as well: by assignment, a fallback is a part of what the arm does.
@@ -141,7 +142,7 @@ class ArmSums:
             _add(sums, assignment, outcome, values)
             for name, of, per in pairs.get(assignment.experiment, ()):
                 if of in values.metrics and per in values.metrics:
-                    for scope in _scopes(assignment.arm, outcome):
+                    for scope in _scopes(assignment, outcome):
                         _add_pair(sums, scope + name, values.metrics[of], values.metrics[per])
             self._fields += len(sums) - before
             self._outcomes[key] = self._outcomes.get(key, 0) + 1
@@ -184,16 +185,17 @@ def pairs_of(experiments: Iterable[Experiment]) -> Pairs:
 def _add(sums: Fields, assignment: Assignment, outcome: Outcome, values: Values) -> None:
     arm = assignment.arm
     sums[arm + "|assigned|n"] += 1
-    if was_served(outcome):
+    if was_served(outcome) and not assignment.missed:
         sums[arm + "|served|n"] += 1
-    for scope in _scopes(arm, outcome):
+    for scope in _scopes(assignment, outcome):
         for name, value in values.metrics.items():
             if name != "error_rate" or scope == arm + "|metric:":
                 _add_value(sums, scope + name, value, name in _WITH_HISTOGRAM)
         if values.speed is not None:
             _add_pair(sums, scope + "tokens_per_second", *values.speed)
-    if "error_rate" in values.metrics and outcome.plan:
-        _add_value(sums, arm + "|served:error_rate", _arm_failed(outcome, values), histogram=False)
+    if "error_rate" in values.metrics and (outcome.plan or assignment.missed):
+        failed = 1.0 if assignment.missed else _arm_failed(outcome, values)
+        _add_value(sums, arm + "|served:error_rate", failed, histogram=False)
     part = part_of(assignment.unit)
     for name in _WITH_PARTS if part is not None else ():
         if name in values.metrics:
@@ -206,9 +208,10 @@ def _arm_failed(outcome: Outcome, values: Values) -> float:
     return 1.0 if moved else values.metrics["error_rate"]
 
 
-def _scopes(arm: str, outcome: Outcome) -> Sequence[str]:
-    assigned = arm + "|metric:"
-    return (assigned, arm + "|served:") if _at_first(outcome) else (assigned,)
+def _scopes(assignment: Assignment, outcome: Outcome) -> Sequence[str]:
+    assigned = assignment.arm + "|metric:"
+    own = _at_first(outcome) and not assignment.missed
+    return (assigned, assignment.arm + "|served:") if own else (assigned,)
 
 
 def _add_value(sums: Fields, base: str, value: float, histogram: bool) -> None:

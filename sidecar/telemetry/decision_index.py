@@ -131,7 +131,9 @@ def _brief(assignment: Assignment) -> tuple[Any, ...]:
     brief = assignment._replace(
         propensity=float(f"{assignment.propensity:.4g}"), unit=assignment.unit[-2:]
     )
-    return brief if brief.bucket else brief[:-1]
+    if brief.missed:
+        return brief
+    return brief[:-1] if brief.bucket else brief[:-2]
 
 
 def _decode(text: bytes | str) -> Known | None:

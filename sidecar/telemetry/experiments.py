@@ -10,7 +10,8 @@ what               of which requests
 ``served``         those that the arm's own first backend answered (component ``n``)
 ``metric:NAME``    all that were put into the arm and have the metric: by assignment
 ``served:NAME``    those whose last attempt was at the arm's own first backend: as served; but
-                   error_rate is of all, and 1 as well when a fallback saved the request
+                   error_rate is of all, and 1 as well when a fallback saved the request, or
+                   when the arm had nothing to try
                    (`error_rate`: all, see `arm_sums`)
 ``part<k>:NAME``   like ``metric:NAME``, of the units in part k of `PARTS`: how alike they are
 =================  =============================================================================

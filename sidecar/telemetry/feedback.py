@@ -222,7 +222,7 @@ class Feedback:
             key = hash_key(self._index.prefix, one.experiment, one.version)
             if key not in keys:
                 keys.append(key)
-            for base in _bases(one, report.metric, served=known.served):
+            for base in _bases(one, report.metric, served=known.served and not one.missed):
                 where += (keys.index(key) + 1, base)
         place = bucket(value) if "quantile" in concerned.values() else ""
         life = int(self._index.seconds) + 3600

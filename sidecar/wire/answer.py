@@ -165,7 +165,10 @@ def assignments_of(plan: Plan) -> tuple[Assignment, ...]:
 
 
 def assignments_text(assigned: Sequence[Assignment]) -> str:
-    """Return assignments as JSON, each as a list: ``[["checkout",3,"canary",0.2,"9f86…",""]]``."""
+    """Return assignments as JSON, each as a list: ``[["checkout",3,"canary",0.2,"9f86…",""]]``.
+
+    A seventh element says that the arm had nothing to try.
+    """
     return f"[{','.join(map(_assignment_text, assigned))}]"
 
 
@@ -173,4 +176,5 @@ def _assignment_text(one: Assignment) -> str:
     # The unit is put in as it is: what stands for one must not be escaped.
     propensity = float(f"{one.propensity:.6g}")
     head = msgspec.json.encode([one.experiment, one.version, one.arm, propensity]).decode()
-    return f'{head[:-1]},"{one.unit}",{msgspec.json.encode(one.bucket).decode()}]'
+    missed = ",true" if one.missed else ""
+    return f'{head[:-1]},"{one.unit}",{msgspec.json.encode(one.bucket).decode()}{missed}]'

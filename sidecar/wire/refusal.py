@@ -5,15 +5,20 @@ import msgspec
 from sidecar.errors import RequestError
 from sidecar.pb import base_pb2
 from sidecar.pb import ext_proc_pb2 as pb
+from sidecar.wire.answer import assignments_text
 
 
 def refuse(error: RequestError, identity: str = "", explanation: str = "") -> bytes:
     """Return the answer that makes Envoy reply with OpenAI's error object, and go no further.
 
-    The code also travels as the reply's details, which is how the access log learns it.
-    ``identity``: the id under which the refusal can be explained.
+    The code also travels as the reply's details, which is how the access log learns it, and the
+    arms that have failed as metadata. ``identity``: the id under which it can be explained.
     """
     answer = pb.ProcessingResponse()
+    if error.assigned:
+        fields = answer.dynamic_metadata.fields["pointsman.decision"].struct_value.fields
+        fields["id"].string_value = identity
+        fields["assignments"].string_value = assignments_text(error.assigned)
     reply = answer.immediate_response
     reply.status.code = error.status
     reply.details = error.code

@@ -51,8 +51,8 @@ def read(system):
     return json.loads(report(system, "--json"))
 
 
-def assigned(system):
-    fields = ("control|assigned|n", "candidate|assigned|n")
+def assigned_to(system, *arms):
+    fields = [f"{arm}|assigned|n" for arm in arms]
     return sum(float(count or 0) for count in system.redis.hmget(sums(system), *fields))
 
 
@@ -76,7 +76,7 @@ def tried(system):
         # Until the route is live, the one before it decides.
         answers += [answer] if answer.headers["x-pointsman-route"] == "trial" else []
     system.answers = answers
-    system.until(lambda: assigned(system) == REQUESTS, "all outcomes")
+    system.until(lambda: assigned_to(system, "control", "candidate") == REQUESTS, "all outcomes")
     return system
 
 
@@ -125,3 +125,56 @@ def test_the_admin_address_has_the_same_report(tried):
     assert unknown.status_code == 404
     assert unknown.headers["content-type"] == "application/problem+json"
     assert 'did you mean "trial"' in unknown.json()["detail"]
+
+
+def test_an_arm_without_any_backend_is_failed_whoever_answers(system):
+    """Its requests go on to the default chain: a guard must see that the arm is down."""
+    system.version = next(_versions)
+    documents = system.base_documents()
+    documents["backends"]["canary"]["enabled"] = False
+    arms = [
+        {"name": "control", "router": "small", "share": 50},
+        {"name": "candidate", "router": "canary", "share": 50},
+    ]
+    documents["experiments"] = {"trial": TRIAL | {"arms": arms, "version": system.version}}
+    documents["routes"] = {"trial": ROUTE}
+    system.write(documents)
+    system.until(lambda: ask_twenty_until_both(system), "the rules")
+
+    system.until(lambda: read(system)["arms"]["candidate"]["as_served"], "the outcomes")
+    candidate = read(system)["arms"]["candidate"]
+    assert candidate["served"] == 0
+    assert candidate["metrics"]["error_rate"]["estimate"] == 0
+    assert candidate["as_served"]["error_rate"]["estimate"] == 1
+
+
+def ask_twenty_until_both(system):
+    answers = [ask(system, number) for number in range(20)]
+    assert {answer.status_code for answer in answers} == {200}
+    return {answer.headers["x-pointsman-route"] for answer in answers} == {"trial", "(default)"}
+
+
+def test_an_arm_that_nobody_answers_for_is_failed(system):
+    """No backend takes tools, so that it is refused; the request is in its arm all the same."""
+    system.version = next(_versions)
+    documents = system.base_documents()
+    for document in documents["backends"].values():
+        document["capabilities"] = ["chat"]
+    arms = [{"name": name, "router": name, "share": 50} for name in ("small", "large")]
+    documents["experiments"] = {"trial": TRIAL | {"arms": arms, "version": system.version}}
+    documents["routes"] = {"trial": ROUTE}
+    system.write(documents)
+    tool = {"type": "function", "function": {"name": "f", "parameters": {}}}
+
+    def is_refused():
+        asked = [system.chat(model="trial", tools=[tool]) for _ in range(8)]
+        return {answer.json()["error"]["code"] for answer in asked} == {"no_candidate"}
+
+    system.until(is_refused, "the rules")
+    user = {"x-user-id": "somebody"}
+    assert system.chat(model="trial", tools=[tool], headers=user).status_code == 503
+
+    system.until(lambda: assigned_to(system, "small", "large"), "outcomes")
+    arms = read(system)["arms"].values()
+    found = [arm["as_served"]["error_rate"]["estimate"] for arm in arms if arm["assigned"]]
+    assert set(found) == {1}

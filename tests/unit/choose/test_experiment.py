@@ -88,7 +88,9 @@ def test_a_request_is_in_this_arm(case):
     if "arm" in case:
         arm, unit = case["arm"]
         share = pytest.approx(case.get("propensity", probability))
-        expected = [Assignment("usual", usual.get("version", 1), arm, share, unit)]
+        missed = case.get("missed", False)
+        version = usual.get("version", 1)
+        expected = [Assignment("usual", version, arm, share, unit, missed=missed)]
     assert [*plan.effects] == expected
 
 

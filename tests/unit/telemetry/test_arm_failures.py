@@ -17,7 +17,7 @@ ASKED = {
 
 def rates(**fields):
     """Return the error rate of one request: as the client saw it, and as the arm did."""
-    sums, outcome = ArmSums("p:", lambda *_: None), Outcome(**ASKED, **fields)
+    sums, outcome = ArmSums("p:", lambda *_: None), Outcome(**{**ASKED, **fields})
     sums.add(outcome, measure(outcome, None))
     (call,) = sums.take(lambda: Stamp("n", "life", 1))
     flat = call.arguments[4:]
@@ -40,3 +40,16 @@ def rates(**fields):
 )
 def test_a_request_that_a_fallback_saved_is_a_failure_of_the_arm(fields, expected):
     assert rates(**fields) == expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"plan": ("small",), "backend": "small", "attempts": 1, "status": 200}, [0, 1]),
+        ({"plan": (), "status": 503, "error_code": "no_candidate"}, [1, 1]),
+    ],
+)
+def test_an_arm_that_had_nothing_to_try_has_failed_whoever_answered(fields, expected):
+    (one,) = ASKED["assignments"]
+
+    assert rates(assignments=(one._replace(missed=True),), **fields) == expected
