@@ -25,12 +25,14 @@ export function Chart({ title, times, series, write = String }) {
     return () => DARK.removeEventListener("change", change);
   }, []);
   useEffect(() => {
-    plot.current = new uPlot(options(box.current, series, write), data, box.current);
-    const sizes = new ResizeObserver(() => plot.current.setSize({ width: box.current.clientWidth, height: HEIGHT }));
-    sizes.observe(box.current);
+    const element = box.current;
+    const drawn = new uPlot(options(element, series, write), data, element);
+    const sizes = new ResizeObserver(() => drawn.setSize({ width: element.clientWidth, height: HEIGHT }));
+    sizes.observe(element);
+    plot.current = drawn;
     return () => {
       sizes.disconnect();
-      plot.current.destroy();
+      drawn.destroy();
     };
   }, [names, dark]);
   useEffect(() => plot.current.setData(data), [times, series]);

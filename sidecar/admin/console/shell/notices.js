@@ -3,6 +3,7 @@
 import { connection } from "../api.js";
 import { html } from "../dom.js";
 import { Banner } from "../parts/banner.js";
+import * as format from "../parts/format.js";
 import { useWatched } from "../parts/use.js";
 
 export function Notices({ live }) {
@@ -20,7 +21,7 @@ function Rejected({ rules, envoy }) {
   const rejection = rules?.rejection ?? null;
   const refused = envoy?.rejection ?? null;
   return html`
-    ${rejection && html`<${Banner} tone="bad" title="A configuration was rejected: the last good rules serve on">
+    ${rejection && html`<${Banner} tone="bad" title=${`A configuration was rejected ${format.ago(rejection.when)}: the last good rules serve on`}>
       <ul>${faultsOf(rejection).map(({ path, message }) => html`<li key=${path + message}>${path && html`<code>${path}</code>: `}${message}</li>`)}</ul></${Banner}>`}
     ${refused && html`<${Banner} tone="bad" title="Envoy refused its resources">${String(refused)}</${Banner}>`}`;
 }
