@@ -1,0 +1,5 @@
+"""Writes all dashboards."""
+
+from deploy.grafana.generate import write
+
+write()
