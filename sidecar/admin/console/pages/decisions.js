@@ -41,7 +41,7 @@ function Filters({ given }) {
   useEffect(() => setDraft(given), [JSON.stringify(given)]);
   const field = (name, label, more) => html`<${Field} path=${name} label=${label} value=${draft[name]} onChange=${(value) => setDraft({ ...draft, [name]: value })} ...${more} />`;
   return html`<form class="filters" aria-label="Filters" onSubmit=${(event) => { event.preventDefault(); go("decisions", "", present(draft)); }}>
-    ${field("route", "Route")} ${field("backend", "Backend")} ${field("model", "Model")}
+    ${field("route", "Route")} ${field("backend", "Backend")} ${field("model", "Backend's model")}
     ${field("status", "Status", { type: "select", options: STATUSES })}
     <div class="filter-buttons"><button type="submit">Filter</button> <a class="button" href=${link("decisions")}>All</a></div>
   </form>`;
@@ -49,7 +49,7 @@ function Filters({ given }) {
 
 const COLUMNS = [
   { key: "at", title: "When", cell: (row) => html`<a href=${link("decisions", row.id)}>${format.time(row.at)}</a>` },
-  { key: "model", title: "Model" },
+  { key: "model", title: "Backend's model" },
   { key: "route", title: "Route" },
   { key: "strategy", title: "Strategy" },
   { key: "backend", title: "Backend", value: (row) => answered(row) },
@@ -75,16 +75,17 @@ function One({ id }) {
     ${data && html`<${Entry} entry=${data} />
       <h2>Why</h2>
       ${data.explanation ? html`<${Explained} found=${data.explanation} />`
-        : html`<p class="quiet-text">It can no longer be replayed: only the latest decisions of each worker are kept for that. What is known is above.</p>`}`}`;
+        : html`<p class="quiet-text">${data.not_explained}</p>`}`}`;
 }
 
 function Entry({ entry }) {
   const outcome = entry.outcome ?? {};
   const facts = [
-    ["Began", format.time(entry.at)], ["Model", entry.model], ["Operation", entry.operation],
-    ["Route", entry.route && html`<a href=${link("routes", entry.route)}>${entry.route}</a>`],
+    ["Began", format.time(entry.at)], ["Backend's model", entry.model], ["Operation", entry.operation],
+    ["Route", entry.route?.startsWith("(") ? entry.route : entry.route && html`<a href=${link("routes", entry.route)}>${entry.route}</a>`],
     ["Strategy", entry.strategy], ["Plan", (entry.backends ?? []).join(", ")],
     ["Probability of this plan", entry.probability ?? null],
+    ["Feedback", (entry.feedback ?? []).map((one) => `${one.metric}: ${one.value}`).join(", ")],
     ["Arms", (entry.assignments ?? []).map((one) => `${one.experiment}: ${one.arm}`).join(", ")],
     ["Rules version", entry.version && html`<a href=${link("history", entry.version)}>${entry.version}</a>`],
     ["Outcome", html`<${Outcome} entry=${entry} />`], ["Answered by", outcome.backend], ["Attempts", outcome.attempts],
