@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from sidecar.admin.token_access import TokenAccess
+from sidecar.app.access import access_of
 from sidecar.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +32,17 @@ def test_envoy_and_the_sidecar_share_sockets_and_user():
     assert "run:/run/pointsman" in sidecar["volumes"]
     assert f"--uid {envoy['user']} " in (ROOT / "Dockerfile").read_text()
     assert envoy["image"].endswith(":v1.40.0")
+
+
+def test_the_admin_address_asks_for_tokens_that_outlive_the_container():
+    sidecar = SERVICES["sidecar"]
+    settings = Settings.read(sidecar["environment"])
+
+    assert not settings.admin_is_loopback
+    assert isinstance(access_of(settings), TokenAccess)
+    assert f"state:{settings.tokens_file.parent}" in sidecar["volumes"]
+    for service in SERVICES.values():
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
 
 
 def test_dependencies_and_volumes_exist():
