@@ -3,50 +3,69 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from typer.core import TyperGroup
 
 from sidecar import __version__
+from sidecar.cli_configuration import apply, check, export
+from sidecar.cli_documents import groups
 from sidecar.cli_experiments import experiments
 from sidecar.cli_explain import explain
-from sidecar.cli_store import apply, check, export, fail, fault_text, history, rollback
+from sidecar.cli_history import history, rollback
+from sidecar.cli_output import err, fail, fault_text
 from sidecar.cli_token import token
 from sidecar.cli_whatif import decisions, whatif
-from sidecar.errors import ConfigError, PointsmanError, SettingsError, StoreConflict, StoreError
+from sidecar.errors import (
+    ConfigError,
+    PointsmanError,
+    SettingsError,
+    StoreConflict,
+    StoreError,
+    UnknownDocument,
+)
 from sidecar.settings import Settings
+
+
+class _Root(TyperGroup):
+    """All commands; errors end them with one clear line and the contract's exit code.
+
+    1: the input is wrong. 2: usage or a setting is wrong. 3: something needed is not reachable.
+    """
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ConfigError as error:
+            for fault in error.faults:
+                err().print(fault_text(fault))
+            raise typer.Exit(1) from None
+        except UnknownDocument as error:
+            fail(str(error), 1)
+        except StoreConflict as error:
+            fail(f"{error}. Look at what is there now, repeat your change, write again.", 1)
+        except SettingsError as error:
+            fail(str(error), 2)
+        except StoreError as error:
+            fail(f"{error}. Is Redis running, and is POINTSMAN_REDIS_URL right?", 3)
+        except PointsmanError as error:
+            fail(str(error), 3)
+
 
 app = typer.Typer(
     name="pointsman",
+    cls=_Root,
     help="Routes LLM traffic through Envoy by rules kept in Redis.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-_out = Console(highlight=False, soft_wrap=True)
-_err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def main() -> None:
-    """Run the command line; errors end it with one clear line and the contract's exit code.
-
-    1: the input is wrong. 2: usage or a setting is wrong. 3: something needed is not reachable.
-    """
-    try:
-        app()
-    except ConfigError as error:
-        for fault in error.faults:
-            _err.print(fault_text(fault))
-        sys.exit(1)
-    except StoreConflict as error:
-        fail(f"{error}. Export again, repeat your change, apply again.", 1)
-    except SettingsError as error:
-        fail(str(error), 2)
-    except StoreError as error:
-        fail(f"{error}. Is Redis running, and is POINTSMAN_REDIS_URL right?", 3)
-    except PointsmanError as error:
-        fail(str(error), 3)
+    """Run the command line."""
+    app()
 
 
 @app.command()
@@ -86,6 +105,8 @@ app.command()(explain)
 app.command()(whatif)
 app.add_typer(decisions)
 app.add_typer(experiments)
+for _group in groups():
+    app.add_typer(_group)
 app.add_typer(token)
 
 
@@ -103,7 +124,7 @@ def envoy_config() -> None:
 @app.command()
 def version() -> None:
     """Print the version."""
-    _out.print(__version__)
+    print(__version__)  # noqa: T201
 
 
 def _settings() -> Settings:

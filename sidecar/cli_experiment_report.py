@@ -19,7 +19,8 @@ from rich.console import Console
 from rich.live import Live
 
 from sidecar.app.rules import open_store
-from sidecar.cli_experiments import print_json, text_of
+from sidecar.cli_experiments import text_of
+from sidecar.cli_output import print_json
 from sidecar.cli_report import rendered
 from sidecar.config.redis_client import answering, connect, place
 from sidecar.config.trials import Trials

@@ -10,28 +10,22 @@ import urllib.error
 import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import msgspec
 import typer
-from rich.console import Console
 
-from sidecar.app.rules import open_store, policy_of
-from sidecar.cli_tree import tree
-from sidecar.config import files
-from sidecar.config.compile import compile_snapshot
-from sidecar.config.documents import Documents
+from sidecar.cli_output import err, out, plain
 from sidecar.errors import PointsmanError
-from sidecar.explain import Explanation, Record, encode, explain_record
-from sidecar.model import OPERATIONS, Stats
 from sidecar.settings import Address, Settings
-from sidecar.wire.explainer import read_headers
+
+if TYPE_CHECKING:
+    from sidecar.config.documents import Documents
+    from sidecar.explain import Explanation
 
 _TIMEOUT_SECONDS = 15
-_PIPE_COLUMNS = 200
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """What is asked is next door: no proxy can reach it, nor should it see the question."""
-_err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 class NoExplanation(PointsmanError):
@@ -91,15 +85,21 @@ def explain(  # noqa: PLR0913, PLR0917 - each is an option
     else:
         asked = _Asked(_path(path), _headers(header or []), _body(file), seed, _time(at))
         found = _new(asked, config)
+    _show(found, as_json=as_json)
+
+
+def _show(found: "Explanation", *, as_json: bool) -> None:
+    # These decide, and so load all strategies: not what every command should wait for.
+    from sidecar.cli_tree import tree  # noqa: PLC0415
+    from sidecar.explain import encode  # noqa: PLC0415
+
     if as_json:
         sys.stdout.buffer.write(msgspec.json.format(encode(found), indent=2) + b"\n")
     else:
-        # A pipe has no width, and whoever reads it later wants whole lines.
-        wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPE_COLUMNS
-        Console(highlight=False, width=wide).print(tree(found))
+        out().print(tree(found))
 
 
-def _past(settings: Settings, identity: str) -> Explanation:
+def _past(settings: Settings, identity: str) -> "Explanation":
     found = _ask_sidecar(settings.admin, {"id": identity})
     if found is None:
         raise NoExplanation(
@@ -109,14 +109,16 @@ def _past(settings: Settings, identity: str) -> Explanation:
     return found
 
 
-def _new(asked: _Asked, config: Path | None) -> Explanation:
+def _new(asked: _Asked, config: Path | None) -> "Explanation":
     settings = Settings.read(os.environ)
     if config is not None:
+        from sidecar.config import files  # noqa: PLC0415 - as in `_show`
+
         return _offline(asked, files.load(config), 0, settings)
     found = _ask_sidecar(settings.admin, _question(asked))
     if found is not None:
         return found
-    _err.print(
+    err().print(
         f"The sidecar does not answer at {settings.admin}: these are the rules in Redis, without "
         "any statistics and with nothing remembered.",
         style="yellow",
@@ -124,13 +126,23 @@ def _new(asked: _Asked, config: Path | None) -> Explanation:
     return asyncio.run(_by_redis(asked, settings))
 
 
-async def _by_redis(asked: _Asked, settings: Settings) -> Explanation:
+async def _by_redis(asked: _Asked, settings: Settings) -> "Explanation":
+    from sidecar.app.rules import open_store  # noqa: PLC0415 - as in `_show`
+
     async with open_store(settings) as store:
         stored = await store.load()
     return _offline(asked, stored.documents, stored.version, settings)
 
 
-def _offline(asked: _Asked, documents: Documents, version: int, settings: Settings) -> Explanation:
+def _offline(
+    asked: _Asked, documents: "Documents", version: int, settings: Settings
+) -> "Explanation":
+    from sidecar.app.rules import policy_of  # noqa: PLC0415 - as in `_show`
+    from sidecar.config.compile import compile_snapshot  # noqa: PLC0415
+    from sidecar.explain import Record, explain_record  # noqa: PLC0415
+    from sidecar.model import Stats  # noqa: PLC0415
+    from sidecar.wire.explainer import read_headers  # noqa: PLC0415
+
     snapshot = compile_snapshot(documents, version=version, policy=policy_of(settings))
     seed = random.getrandbits(64) if asked.seed is None else asked.seed % 2**64
     moment = time.time() if asked.at is None else asked.at.timestamp()
@@ -155,7 +167,7 @@ def _question(asked: _Asked) -> dict[str, object]:
     return question
 
 
-def _ask_sidecar(admin: Address, question: dict[str, object]) -> Explanation | None:
+def _ask_sidecar(admin: Address, question: dict[str, object]) -> "Explanation | None":
     """Ask the admin API; ``None`` when nobody listens there."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(admin.host, admin.host)
     place = f"[{host}]:{admin.port}" if ":" in host else f"{host}:{admin.port}"
@@ -164,6 +176,8 @@ def _ask_sidecar(admin: Address, question: dict[str, object]) -> Explanation | N
         msgspec.json.encode(question),
         {"content-type": "application/json"},
     )
+    from sidecar.explain import Explanation  # noqa: PLC0415 - as in `_show`
+
     try:
         with _direct.open(request, timeout=_TIMEOUT_SECONDS) as answer:
             return msgspec.json.decode(answer.read(), type=Explanation)
@@ -189,11 +203,13 @@ def _refused(error: urllib.error.HTTPError, admin: Address) -> Exception:
 
 def _wrong(message: str) -> typer.Exit:
     """Say what is wrong with the input; return what ends the command."""
-    _err.print(f"✗ {message}", markup=False)
+    err().print(f"✗ {plain(message)}", markup=False)
     return typer.Exit(1)
 
 
 def _path(path: str) -> str:
+    from sidecar.model import OPERATIONS  # noqa: PLC0415 - as in `_show`
+
     if path.partition("?")[0] not in OPERATIONS:
         raise typer.BadParameter(f"--path: decided are {', '.join(OPERATIONS)}")
     return path

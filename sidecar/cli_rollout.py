@@ -3,26 +3,24 @@
 Each is one write with an entry in the history, and live within milliseconds.
 """
 
-import os
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from sidecar.app.rules import policy_of
-from sidecar.cli_store import RedisUrl, fault_text, report_live, user, with_store
+from sidecar.cli_completion import names_of
+from sidecar.cli_store import Json, RedisUrl, Who, user
+from sidecar.cli_write import Plan, edited, report
 from sidecar.config import experiment_edits
-from sidecar.config.compile import compile_snapshot
-from sidecar.config.documents import Documents
 from sidecar.config.experiment_edits import Edit
-from sidecar.config.redis_store import RedisStore
-from sidecar.errors import ConfigError
-from sidecar.settings import Settings
 
-_err = Console(stderr=True, highlight=False, soft_wrap=True)
+if TYPE_CHECKING:
+    from sidecar.config.edits import Editor
+    from sidecar.config.writing import Edited
 
-Name = Annotated[str, typer.Argument(help="The experiment's name.")]
-Who = Annotated[str | None, typer.Option(help="Name in the history.")]
+Name = Annotated[
+    str,
+    typer.Argument(help="The experiment's name.", autocompletion=names_of("experiments")),
+]
 
 
 def promote(
@@ -32,6 +30,7 @@ def promote(
     ] = None,
     redis_url: RedisUrl = None,
     who: Who = None,
+    as_json: Json = False,
 ) -> None:
     """Give the candidate the next step's share, or another one, whatever the guards say.
 
@@ -40,75 +39,53 @@ def promote(
 
     Example: [bold]pointsman experiments promote checkout-canary --to 20[/]
     """
-    _edit(name, experiment_edits.promoting(to), redis_url, who)
+    _edit(name, experiment_edits.promoting(to), redis_url, who, as_json=as_json)
 
 
-def hold(name: Name, redis_url: RedisUrl = None, who: Who = None) -> None:
+def hold(name: Name, redis_url: RedisUrl = None, who: Who = None, as_json: Json = False) -> None:
     """Climb no further step until `resume`; guards still roll back.
 
     Example: [bold]pointsman experiments hold checkout-canary[/]
     """
-    _edit(name, experiment_edits.hold, redis_url, who)
+    _edit(name, experiment_edits.hold, redis_url, who, as_json=as_json)
 
 
-def resume(name: Name, redis_url: RedisUrl = None, who: Who = None) -> None:
+def resume(name: Name, redis_url: RedisUrl = None, who: Who = None, as_json: Json = False) -> None:
     """Go on after `hold`, a pause or a stop; after a stop with a new version and no data.
 
     Example: [bold]pointsman experiments resume checkout-canary[/]
     """
-    _edit(name, experiment_edits.resume, redis_url, who)
+    _edit(name, experiment_edits.resume, redis_url, who, as_json=as_json)
 
 
-def rollback(name: Name, redis_url: RedisUrl = None, who: Who = None) -> None:
+def rollback(
+    name: Name, redis_url: RedisUrl = None, who: Who = None, as_json: Json = False
+) -> None:
     """Take the candidate's share away and give it to the control; nobody else moves.
 
     Written also while some other document is wrong.
 
     Example: [bold]pointsman experiments rollback checkout-canary[/]
     """
-    _edit(name, experiment_edits.roll_back, redis_url, who, urgent=True)
+    _edit(name, experiment_edits.roll_back, redis_url, who, as_json=as_json)
 
 
-def stop(name: Name, redis_url: RedisUrl = None, who: Who = None) -> None:
+def stop(name: Name, redis_url: RedisUrl = None, who: Who = None, as_json: Json = False) -> None:
     """End an experiment: it assigns nobody any more, and requests go on to the next route.
 
     Written also while some other document is wrong.
 
     Example: [bold]pointsman experiments stop checkout-canary[/]
     """
-    _edit(name, experiment_edits.stop, redis_url, who, urgent=True)
+    _edit(name, experiment_edits.stop, redis_url, who, as_json=as_json)
 
 
 COMMANDS = (promote, hold, resume, rollback, stop)
 """To be registered under `pointsman experiments`."""
 
 
-def _edit(
-    name: str, edit: Edit, redis_url: str | None, who: str | None, *, urgent: bool = False
-) -> None:
-    """Write it; what is ``urgent`` also when the rules as a whole are wrong, and thus not live."""
-    policy = policy_of(Settings.read(os.environ, redis_url=redis_url))
-    faulty: list[ConfigError] = []
+def _edit(name: str, edit: Edit, redis_url: str | None, who: str | None, *, as_json: bool) -> None:
+    async def write(editor: "Editor", *, dry_run: bool) -> "Edited":
+        return await editor.edit_experiment(name, edit, who=who or user(), dry_run=dry_run)
 
-    def check(documents: Documents) -> None:
-        try:
-            compile_snapshot(documents, version=0, policy=policy)
-        except ConfigError as error:
-            if not urgent:
-                raise
-            faulty[:] = [error]
-
-    # It loads scipy, which takes a third of a second; commands without statistics start without.
-    from sidecar.app.rollout import write  # noqa: PLC0415
-
-    async def change(store: RedisStore) -> int:
-        return await write(store, name, edit, who=who or user(), check=check)
-
-    version = with_store(change, redis_url)
-    if not faulty:
-        report_live(version)
-        return
-    _err.print(f"[yellow]written as version {version}, but not live until this is mended:[/]")
-    for fault in faulty[0].faults:
-        _err.print(fault_text(fault))
-    raise typer.Exit(1)
+    report(edited(Plan(write, "", redis_url)), as_json=as_json)

@@ -3,29 +3,24 @@
 import asyncio
 import os
 import re
-import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
-from sidecar.app import export as exporting
-from sidecar.app import whatif as asking
-from sidecar.cli_store import Json, RedisUrl, fail
-from sidecar.config import files
-from sidecar.config.redis_client import answering, connect, place
+from sidecar.cli_output import Progress, err, fail, out, print_json, working
+from sidecar.cli_store import Json, RedisUrl
 from sidecar.settings import Settings
-from sidecar.whatif import Comparison, Difference, Move
-from sidecar.whatif.answer import WhatIf
-from sidecar.whatif.reward import Estimates
+
+if TYPE_CHECKING:
+    from sidecar.whatif import Comparison, Difference, Move
+    from sidecar.whatif.answer import WhatIf
+    from sidecar.whatif.reward import Estimates
 
 decisions = typer.Typer(
     name="decisions",
@@ -34,12 +29,12 @@ decisions = typer.Typer(
     rich_markup_mode="rich",
 )
 
+LIMIT, MOST = 10_000, 100_000
+"""As in `sidecar.app.whatif`, which takes a second to load."""
 MOST_MOVES = 20
 EXPORT_SECONDS = 3600.0
-_PIPE_COLUMNS = 140
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _duration = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhd])").fullmatch
-_err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Since = Annotated[str, typer.Option("--since", help="How far back: 90s, 30m, 24h, 7d.")]
 
@@ -51,8 +46,8 @@ def whatif(
     since: Since = "24h",
     limit: Annotated[
         int,
-        typer.Option("--limit", min=1, max=asking.MOST, help="At most so many requests, newest."),
-    ] = asking.LIMIT,
+        typer.Option("--limit", min=1, max=MOST, help="At most so many requests, newest."),
+    ] = LIMIT,
     metric: Annotated[
         str | None,
         typer.Option(
@@ -71,14 +66,17 @@ def whatif(
 
     Example: [bold]pointsman whatif --config candidate.json --since 24h --metric success[/]
     """
+    from sidecar.app import whatif as asking  # noqa: PLC0415 - it loads scipy
+    from sidecar.config import files  # noqa: PLC0415
+
     documents = files.load(config)
     settings = Settings.read(os.environ, redis_url=redis_url)
     asked = asking.Question(msgspec.Raw(documents.to_json()), _seconds(since), limit, metric)
     asking.log_warnings(settings)
-    with _bar() as progress:
+    with working("Replaying") as progress:
         found = asking.run(settings, asked, progress)
     if as_json:
-        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
+        print_json(found)
     else:
         _show(found)
 
@@ -97,20 +95,24 @@ def export(
     """
     settings = Settings.read(os.environ, redis_url=redis_url)
     begin = time.time() - _seconds(since)
-
-    async def run() -> int:
-        async with (
-            connect(settings.store_url()) as redis,
-            answering(place(settings.store_url()), EXPORT_SECONDS),
-        ):
-            return await exporting.export(redis, settings.prefix, begin, output)
-
     if output.suffix.lower() not in {".parquet", ".jsonl", ".csv"}:
         raise typer.BadParameter(f"--output {output}: legal are .parquet, .jsonl and .csv")
     if not output.parent.is_dir():
         fail(f"{output.parent}: no such folder", 1)
-    count = asyncio.run(run())
-    _err.print(f"[green]✓[/] {count:,} decisions in {output}", soft_wrap=True)
+    with working("Decisions") as progress:
+        count = asyncio.run(_export(settings, begin, output, progress))
+    err().print(f"[green]✓[/] {count:,} decisions in {output}")
+
+
+async def _export(settings: Settings, begin: float, output: Path, progress: Progress) -> int:
+    from sidecar.app import export as exporting  # noqa: PLC0415 - it loads scipy
+    from sidecar.config.redis_client import answering, connect, place  # noqa: PLC0415
+
+    async with (
+        connect(settings.store_url()) as redis,
+        answering(place(settings.store_url()), EXPORT_SECONDS),
+    ):
+        return await exporting.export(redis, settings.prefix, begin, output, progress)
 
 
 def _seconds(text: str) -> float:
@@ -120,35 +122,25 @@ def _seconds(text: str) -> float:
     return float(found[1]) * _SECONDS[found[2]]
 
 
-@contextmanager
-def _bar() -> Iterator[asking.Progress]:
-    """Show how far it is, on a terminal."""
-    with Bar(console=_err, transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("Replaying", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
 # ── what it looks like ─────────────────────────────────────────────────────
 
 
-def _show(found: WhatIf) -> None:
-    # A pipe has no width, and whoever reads it later wants whole lines.
-    wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPE_COLUMNS
-    out = Console(highlight=False, width=wide)
+def _show(found: "WhatIf") -> None:
+    console = out()
     compared = found.comparison
     for title, moves in (("route", compared.routes), ("backend", compared.backends)):
         changed = [move for move in moves if move.before != move.after]
         if changed:
-            out.print(_moves(title, changed, compared.compared))
-    out.print(_figures(compared))
+            console.print(_moves(title, changed, compared.compared))
+    console.print(_figures(compared))
     if found.estimates is not None:
-        out.print(_estimates(found.estimates))
+        console.print(_estimates(found.estimates))
     for fact, n in compared.cannot_tell.items():
-        out.print(Text.assemble(("? ", "yellow"), f"{n:,} requests need {fact}: not recorded"))
-    out.print(Text(found.sentence, style="bold"))
+        console.print(Text.assemble(("? ", "yellow"), f"{n:,} requests need {fact}: not recorded"))
+    console.print(Text(found.sentence, style="bold"))
 
 
-def _moves(title: str, moves: Iterable[Move], n: int) -> Table:
+def _moves(title: str, moves: "Iterable[Move]", n: int) -> Table:
     table = Table(f"{title} now", "then", "requests", "share")
     listed = [*moves]
     for move in listed[:MOST_MOVES]:
@@ -160,7 +152,7 @@ def _moves(title: str, moves: Iterable[Move], n: int) -> Table:
     return table
 
 
-def _figures(found: Comparison) -> Table:
+def _figures(found: "Comparison") -> Table:
     table = Table("", "now", "then", "difference", "requests")
     rows = (("cost per request, $", found.cost_usd), ("latency, ms", found.latency_ms))
     for name, one in rows:
@@ -180,14 +172,14 @@ def _figures(found: Comparison) -> Table:
     return table
 
 
-def _cells(one: Difference) -> tuple[str, str, str, str]:
+def _cells(one: "Difference") -> tuple[str, str, str, str]:
     if one.before is None or one.after is None or one.difference is None:
         return ("?", "?", "?", f"0 of {one.unknown:,}")
     figures = (f"{one.before:.6g}", f"{one.after:.6g}", f"{one.difference:+.6g}")
     return (*figures, f"{one.n:,} of {one.n + one.unknown:,}")
 
 
-def _estimates(found: Estimates) -> Table:
+def _estimates(found: "Estimates") -> Table:
     logged = "?" if found.logged is None else f"{found.logged:.4g}"
     table = Table(f"{found.metric} (now {logged})", "estimate", "95 %", "worth decisions")
     for one in found.candidate:

@@ -2,7 +2,7 @@
 
 import csv
 import importlib
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,9 +11,10 @@ from typing import Any, Protocol
 import msgspec
 from redis.asyncio import Redis
 
-from sidecar.app.past import read_entries, read_facts
+from sidecar.app.past import read_facts
 from sidecar.errors import PointsmanError
 from sidecar.telemetry.decision_log import Entry
+from sidecar.telemetry.decision_reader import all_since, said_of
 from sidecar.whatif import Facts
 
 _BATCH = 500
@@ -31,6 +32,7 @@ COLUMNS: Mapping[str, str] = {
     "probability": "float",
     "config_version": "integer",
     "assignments": "assignments",
+    "warnings": "texts",
     "status": "integer",
     "answered": "boolean",
     "error": "boolean",
@@ -79,11 +81,18 @@ class Writer(Protocol):
         """Finish the file."""
 
 
-async def export(redis: Redis, prefix: str, since: float, file: Path) -> int:
+async def export(
+    redis: Redis,
+    prefix: str,
+    since: float,
+    file: Path,
+    progress: Callable[[int, None], None] = lambda *_: None,
+) -> int:
     """Write the decisions since then (Unix seconds), newest first; return how many.
 
     The suffix says how: ``.parquet``, ``.jsonl`` or ``.csv``. The file is there only when it is
-    whole. Raises ExportError, and what the client raises.
+    whole. ``progress`` is told how many so far, of how many is not known. Raises ExportError, and
+    what the client raises.
     """
     unfinished = file.with_name(f".{file.name}.part")
     try:
@@ -95,6 +104,7 @@ async def export(redis: Redis, prefix: str, since: float, file: Path) -> int:
                 with _writing(file):
                     writer.write(rows)
                 count += len(rows)
+                progress(count, None)
         finally:
             with _writing(file):
                 writer.close()
@@ -131,7 +141,7 @@ def _open(file: Path, suffix: str) -> Writer:
 async def _rows(redis: Redis, prefix: str, since: float) -> AsyncIterator[list[Row]]:
     facts = {name: one async for name, one in read_facts(redis, prefix, since)}
     batch: list[Entry] = []
-    async for entry in read_entries(redis, prefix, since):
+    async for entry in all_since(redis, prefix, since):
         batch.append(entry)
         if len(batch) == _BATCH:
             yield await _joined(redis, prefix, batch, facts)
@@ -143,13 +153,12 @@ async def _rows(redis: Redis, prefix: str, since: float) -> AsyncIterator[list[R
 async def _joined(
     redis: Redis, prefix: str, batch: Sequence[Entry], facts: Mapping[str, Facts]
 ) -> list[Row]:
-    pipe = redis.pipeline(transaction=False)
-    for entry in batch:
-        pipe.hgetall(f"{prefix}feedback:{entry.id}")
-    said = await pipe.execute()
+    feedback = await said_of(redis, prefix, [entry.id for entry in batch])
     return [
-        _of_entry(entry) | {"feedback": _feedback(fields)} | _of_facts(facts.get(entry.id))
-        for entry, fields in zip(batch, said, strict=True)
+        _of_entry(entry)
+        | {"feedback": [one._asdict() for one in said]}
+        | _of_facts(facts.get(entry.id))
+        for entry, said in zip(batch, feedback, strict=True)
     ]
 
 
@@ -166,6 +175,7 @@ def _of_entry(entry: Entry) -> Row:
         "probability": entry.probability,
         "config_version": entry.version,
         "assignments": [one._asdict() for one in entry.assignments],
+        "warnings": [*entry.warnings],
         "status": came.status,
         "answered": came.answered,
         "error": came.error,
@@ -177,18 +187,6 @@ def _of_entry(entry: Entry) -> Row:
         "output_tokens": came.output_tokens,
         "cost_usd": came.cost_usd,
     }
-
-
-def _feedback(fields: Mapping[bytes, bytes]) -> list[Row]:
-    rows = []
-    for name, text in fields.items():
-        metric, _, source = name.decode("utf-8", "replace").partition("|")
-        try:
-            value = float(text.split(b" ")[0])
-        except ValueError:
-            continue
-        rows.append({"metric": metric, "source": source, "value": value})
-    return rows
 
 
 def _of_facts(facts: Facts | None) -> Row:

@@ -1,4 +1,4 @@
-"""The `pointsman` command, run as a process, on a real Redis."""
+"""The `pointsman` command on a real Redis."""
 
 import json
 import os
@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+SETTINGS = {"NO_COLOR": "1", "COLUMNS": "200"}
 GOOD = {
     "backends": {"a": {"endpoints": ["http://127.0.0.1:1"]}},
     "routes": {"all": {"router": "a"}},
@@ -16,31 +17,21 @@ WRONG = {"backends": {"a": {"endpoints": ["ftp://x"]}}, "routes": {"all": {"rout
 
 
 @pytest.fixture
-def pointsman(redis_url, tmp_path):
+def process(redis_url, tmp_path):
+    """Run a command as a process of its own, as users do."""
+
     def run(*arguments, **environment):
         return subprocess.run(
             [sys.executable, "-m", "sidecar.cli", *map(str, arguments)],
-            env=os.environ
-            | {"POINTSMAN_REDIS_URL": redis_url, "NO_COLOR": "1", "COLUMNS": "200"}
-            | environment,
+            env=os.environ | SETTINGS | {"POINTSMAN_REDIS_URL": redis_url} | environment,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=60,
             cwd=tmp_path,
             check=False,
         )
 
     return run
-
-
-@pytest.fixture
-def file(tmp_path):
-    def write(documents, name="rules.json"):
-        path = tmp_path / name
-        path.write_text(json.dumps(documents))
-        return path
-
-    return write
 
 
 def test_what_is_applied_can_be_exported_again(pointsman, file):
@@ -214,11 +205,11 @@ def test_a_redis_that_is_not_there_ends_with_3_and_the_next_thing_to_try(pointsm
     assert "Traceback" not in failed.stderr
 
 
-def test_a_taken_admin_port_ends_serve_with_3(pointsman):
+def test_a_taken_admin_port_ends_serve_with_3(process):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        failed = pointsman("serve", POINTSMAN_ADMIN=f"127.0.0.1:{taken.getsockname()[1]}")
+        failed = process("serve", POINTSMAN_ADMIN=f"127.0.0.1:{taken.getsockname()[1]}")
 
     assert failed.returncode == 3
     assert "POINTSMAN_ADMIN" in failed.stderr
@@ -237,10 +228,3 @@ def test_envoy_config_prints_the_bootstrap(pointsman, tmp_path):
 
     listener = json.loads(printed.stdout)["static_resources"]["listeners"][0]
     assert listener["address"]["socket_address"] == {"address": "127.0.0.1", "port_value": 10000}
-
-
-@pytest.mark.parametrize(
-    "command", ["up", "serve", "check", "apply", "export", "history", "rollback", "envoy-config"]
-)
-def test_every_command_has_help_with_an_example(pointsman, command):
-    assert "Example:" in pointsman(command, "--help").stdout
