@@ -19,4 +19,5 @@ export function Figures({ stats, version }) {
   </dl>`;
 }
 
-const pair = (times) => (times ? `${format.ms(times.p50)} / ${format.ms(times.p95)}` : "–");
+const pair = (times) =>
+  times ? html`<span class="together">${format.ms(times.p50)}</span> / <span class="together">${format.ms(times.p95)}</span>` : "–";

@@ -9,7 +9,7 @@
 // `base` is what the API puts before the path inside the document: "<kind>.<name>".
 // A fault goes to the field with the longest path that begins it.
 
-import { createContext, html, useContext } from "../dom.js";
+import { createContext, html, useContext, useEffect, useRef } from "../dom.js";
 
 export const Faults = createContext({ base: "", faults: [] });
 
@@ -38,13 +38,18 @@ export function unplaced({ faults = [], base = "" }, paths) {
   });
 }
 
-/** All faults that no field shows; with how many there are in fields below. */
+/** All faults that no field shows, and how many are at fields; the focus goes to the first. */
 export function FaultList({ paths = [] }) {
   const given = useContext(Faults);
+  const box = useRef(null);
+  useEffect(() => {
+    const first = box.current?.closest("form")?.querySelector("[aria-invalid=true]");
+    (first ?? box.current)?.focus();
+  }, [given.faults]);
   const rest = unplaced(given, paths);
   const placed = (given.faults ?? []).length - rest.length;
   if (!given.faults?.length) return null;
-  return html`<div class="banner bad" role="alert">
+  return html`<div class="banner bad" role="alert" tabindex="-1" ref=${box}>
     <strong>Not saved: ${given.faults.length} ${given.faults.length === 1 ? "fault" : "faults"}</strong>
     ${rest.length > 0 && html`<ul>${rest.map(({ path, message }) => html`<li key=${path + message}><code>${path}</code>: ${message}</li>`)}</ul>`}
     ${placed > 0 && html`<p>${placed} at the fields below.</p>`}
