@@ -7,6 +7,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 
 from sidecar import __version__
 from sidecar.admin.access import Refusal, me_router
+from sidecar.admin.api_page import api_page_router
 from sidecar.admin.audit import Audit
 from sidecar.admin.gate import Access, Gate, LoopbackAccess
 from sidecar.admin.security_headers import SecurityHeaders
@@ -24,7 +25,7 @@ def admin_app(
 
     ``access``: who callers are; by default everybody on this machine.
     """
-    app = FastAPI(title="Pointsman", version=__version__, docs_url="/docs", redoc_url=None)
+    app = FastAPI(title="Pointsman", version=__version__, docs_url=None, redoc_url=None)
     access = access or LoopbackAccess()
     app.add_middleware(Gate, access=access)
     app.add_middleware(Audit)
@@ -46,7 +47,7 @@ def admin_app(
         response.status_code = 200 if ready else 503
         return report | {"access": access.report()}
 
-    for router in (me_router(), *routers):
+    for router in (api_page_router(app.openapi), me_router(), *routers):
         app.include_router(router)
     return app
 
