@@ -1,20 +1,18 @@
 """`pointsman token …`: who may use the API, kept as a file of hashes."""
 
 import os
-import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from sidecar.admin import tokens_write
 from sidecar.admin.roles import Role
 from sidecar.admin.tokens import LEGAL, Token, is_name, new_token, read_tokens
-from sidecar.cli_store import Json, fail
+from sidecar.cli_output import err, fail, print_json, print_table
 from sidecar.config.faults import nearest
 from sidecar.settings import Settings
 
@@ -25,9 +23,7 @@ token = typer.Typer(
     rich_markup_mode="rich",
 )
 
-_out = Console(highlight=False)
-_err = Console(stderr=True, highlight=False, soft_wrap=True)
-
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 File = Annotated[
     Path | None, typer.Option("--file", help="The tokens file, instead of POINTSMAN_TOKENS_FILE.")
 ]
@@ -55,12 +51,12 @@ def new(
         _write(path, entry)
     if as_json:
         told = {"token": secret, **msgspec.to_builtins(entry), "file": str(path) if path else None}
-        return _print(told)
+        return print_json(told)
     if path is not None:
-        _err.print(Text(f"✓ {name} ({role}) is in {path}. The token is shown this once:"))
+        err().print(Text(f"✓ {name} ({role}) is in {path}. The token is shown this once:"))
     else:
         shown = msgspec.json.format(msgspec.json.encode(entry), indent=2).decode()
-        _err.print(Text(f'Put this into "tokens" of the tokens file:\n{shown}\nThe token:'))
+        err().print(Text(f'Put this into "tokens" of the tokens file:\n{shown}\nThe token:'))
     print(secret)  # noqa: T201 - alone on standard output, for scripts
     return None
 
@@ -73,11 +69,11 @@ def list_all(file: File = None, as_json: Json = False) -> None:
     """
     tokens = read_tokens(_needed(file))
     if as_json:
-        return _print([{"name": t.name, "role": t.role, "created": t.created} for t in tokens])
+        return print_json([{"name": t.name, "role": t.role, "created": t.created} for t in tokens])
     table = Table("name", "role", "created")
     for one in tokens:
         table.add_row(one.name, one.role, one.created)
-    return _out.print(table)
+    return print_table(table)
 
 
 @token.command("revoke")
@@ -99,9 +95,9 @@ def revoke(
         known = [one.name for one in read_tokens(path)]
         fail(f'"{name}" has no token; {nearest(name, known) if known else "nobody has"}', 1)
     if as_json:
-        _print({"revoked": name, "file": str(path)})
+        print_json({"revoked": name, "file": str(path)})
     else:
-        _out.print(Text(f"✓ {name} has no token any more"))
+        err().print(Text(f"✓ {name} has no token any more"))
 
 
 def _write(path: Path, entry: Token) -> None:
@@ -120,7 +116,3 @@ def _needed(file: Path | None) -> Path:
     if path is None:
         raise typer.BadParameter("needs --file, or POINTSMAN_TOKENS_FILE")
     return path
-
-
-def _print(told: Any) -> None:
-    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n")

@@ -9,7 +9,7 @@ from starlette.types import Scope
 
 from sidecar.admin.access import Caller, Refusal, no_token
 from sidecar.admin.rate_limit import RateLimit
-from sidecar.admin.tokens import TokenFile
+from sidecar.admin.token_file import TokenFile
 
 FAILURES_PER_SECOND = 2.0
 """Per address, five times that at once. More get 429 and no line in the log."""

@@ -10,15 +10,16 @@ some person's, so one SHA-256 is enough: a slow hash would only make each reques
 
 import hashlib
 import hmac
+import os
 import re
 import secrets
+import stat
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
-import structlog
 
 from sidecar.admin.roles import Role
 from sidecar.errors import ConfigError, Fault
@@ -33,7 +34,6 @@ LEGAL = {
     "created": "must be a time",
 }
 _ENTRY = "an entry has name, role, sha256 and created"
-_log = structlog.get_logger()
 
 Name = Annotated[str, msgspec.Meta(pattern=rf"^{_NAME.pattern}\Z")]
 Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
@@ -85,9 +85,12 @@ def read_tokens(path: Path) -> tuple[Token, ...]:
     """Return the entries of a file. Raises ConfigError, with places but none of the contents."""
     try:
         with path.open("rb") as file:
+            open_to_all = os.fstat(file.fileno()).st_mode & stat.S_IWOTH
             text = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise _wrong("", error.strerror or "cannot be read") from None
+    if open_to_all:
+        raise _wrong("", "can be written by everybody; chmod o-w would mend it")
     if len(text) > MOST_BYTES:
         raise _wrong("", f"has more than {MOST_BYTES} bytes")
     return parse_tokens(text)
@@ -118,47 +121,3 @@ def _check_unique(tokens: Sequence[Token]) -> None:
 
 def _wrong(place: str, what: str) -> ConfigError:
     return ConfigError([Fault(place or "tokens file", what)])
-
-
-class TokenFile:
-    """The tokens of a file, as of now: it is read again as soon as it has changed.
-
-    A file that is broken, or gone, changes nothing: the last good one holds. Before there was one,
-    no token is known.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._read: tuple[int, ...] | None = None
-        self._tokens: tuple[Token, ...] = ()
-        self._fault: str | None = None
-
-    def find(self, secret: str) -> Token | None:
-        """Return the entry of ``secret``, or ``None`` when it is not known (any more)."""
-        self._refresh()
-        return find(self._tokens, secret)
-
-    def report(self) -> dict[str, Any]:
-        """Return for `/readyz` how many tokens there are, and what is wrong with the file."""
-        self._refresh()
-        return {"by": "tokens", "tokens": len(self._tokens), "fault": self._fault}
-
-    def _refresh(self) -> None:
-        mark = self._mark()
-        if mark == self._read:
-            return
-        self._read = mark
-        try:
-            self._tokens, self._fault = read_tokens(self._path), None
-        except ConfigError as error:
-            self._fault = str(error)
-            _log.error("tokens_rejected", file=str(self._path), fault=self._fault)
-        else:
-            _log.info("tokens_read", file=str(self._path), tokens=len(self._tokens))
-
-    def _mark(self) -> tuple[int, ...]:
-        try:
-            found = self._path.stat()
-        except OSError:
-            return ()
-        return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)

@@ -2,7 +2,7 @@
 
 from sidecar.admin.gate import Access, LoopbackAccess
 from sidecar.admin.token_access import TokenAccess
-from sidecar.admin.tokens import TokenFile
+from sidecar.admin.token_file import TokenFile
 from sidecar.errors import SettingsError
 from sidecar.settings import Settings
 

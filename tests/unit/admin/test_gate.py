@@ -11,7 +11,8 @@ from sidecar.admin.access import Caller, require
 from sidecar.admin.http import admin_app
 from sidecar.admin.rate_limit import RateLimit
 from sidecar.admin.token_access import TokenAccess
-from sidecar.admin.tokens import TokenFile, new_token
+from sidecar.admin.token_file import TokenFile
+from sidecar.admin.tokens import new_token
 from sidecar.admin.tokens_write import add
 
 JSON = {"content-type": "application/json"}

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from structlog.testing import capture_logs
 
-from sidecar.admin.tokens import MOST_BYTES, TokenFile, find, new_token, parse_tokens, read_tokens
+from sidecar.admin.token_file import TokenFile
+from sidecar.admin.tokens import MOST_BYTES, find, new_token, parse_tokens, read_tokens
 from sidecar.admin.tokens_write import add, revoke
 from sidecar.errors import ConfigError
 
@@ -107,6 +108,14 @@ def test_a_token_that_was_pasted_into_the_file_is_not_told_to_anybody(field):
     assert "pm_other" not in str(wrong.value)
 
 
+def test_a_file_that_everybody_can_write_is_refused(path):
+    added(path, "ann")
+    path.chmod(0o602)
+
+    with pytest.raises(ConfigError, match="written by everybody"):
+        read_tokens(path)
+
+
 def test_a_file_of_a_wrong_size_or_kind_is_refused(path):
     path.write_bytes(b" " * (MOST_BYTES + 1))
     with pytest.raises(ConfigError, match="more than"):
@@ -168,7 +177,7 @@ def test_a_new_file_is_for_its_owner_alone_and_nothing_is_left_beside_it(path):
     assert list(path.parent.iterdir()) == [path]
 
 
-@pytest.mark.parametrize(("before", "after"), [(0o640, 0o640), (0o666, 0o640), (0o600, 0o600)])
+@pytest.mark.parametrize(("before", "after"), [(0o640, 0o640), (0o644, 0o640), (0o600, 0o600)])
 def test_a_file_stays_readable_for_its_group_and_for_nobody_else(path, before, after):
     added(path, "ann")
     path.chmod(before)
