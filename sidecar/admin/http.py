@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
+from starlette.types import ASGIApp
 
 from sidecar import __version__
 from sidecar.admin.access import Refusal, me_router
@@ -18,6 +19,12 @@ Readiness = Callable[[], tuple[bool, dict[str, Any]]]
 """Returns whether rules are live, and a report of the store, the rules and Envoy's resources."""
 
 
+class _AdminApp(FastAPI):
+    def build_middleware_stack(self) -> ASGIApp:
+        """Put headers also on what the outermost layer answers when an endpoint fails."""
+        return SecurityHeaders(super().build_middleware_stack())
+
+
 def admin_app(
     render: Render, readiness: Readiness, *routers: APIRouter, access: Access | None = None
 ) -> FastAPI:
@@ -25,11 +32,10 @@ def admin_app(
 
     ``access``: who callers are; by default everybody on this machine.
     """
-    app = FastAPI(title="Pointsman", version=__version__, docs_url=None, redoc_url=None)
+    app = _AdminApp(title="Pointsman", version=__version__, docs_url=None, redoc_url=None)
     access = access or LoopbackAccess()
     app.add_middleware(Gate, access=access)
     app.add_middleware(Audit)
-    app.add_middleware(SecurityHeaders)
     app.add_exception_handler(Refusal, _refuse)
 
     @app.get("/metrics", summary="Prometheus metrics", response_class=Response)

@@ -265,6 +265,14 @@ async def test_every_answer_has_the_headers_that_hold_browsers_back(tokens, path
         assert headers.get("cache-control") == ("no-store" if "/api/" in path else None)
 
 
+async def test_an_endpoint_that_fails_answers_with_them_too_and_tells_nothing(tokens):
+    answer = await tokens.ask("bob", "POST", "/api/v1/broken")
+
+    assert answer.status_code == 500
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "secret" not in answer.text
+
+
 # ── audit ──────────────────────────────────────────────────────────────────
 
 
