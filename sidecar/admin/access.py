@@ -8,14 +8,15 @@
 `gate.Gate` finds out who calls, before anything of the request is read; here is only judged.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
-import msgspec
 from fastapi import APIRouter, Depends, Request, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from sidecar.admin.problems import problem
 from sidecar.admin.roles import ROLES, Role
+from sidecar.errors import Fault
 
 __all__ = ["LOCAL", "REFUSALS", "Caller", "Refusal", "Role", "me_router", "no_token", "require"]
 
@@ -39,24 +40,22 @@ class Refusal(Exception):
     """The caller may not do this; what he is told."""
 
     def __init__(
-        self, status: int, title: str, detail: str, headers: Mapping[str, str] | None = None
+        self,
+        status: int,
+        title: str,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        faults: Sequence[Fault] = (),
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.title = title
         self.headers = dict(headers or {})
+        self.faults = faults
 
     def response(self) -> Response:
         """Return the refusal as RFC 9457's problem."""
-        problem = {
-            "type": "about:blank",
-            "title": self.title,
-            "status": self.status,
-            "detail": str(self),
-            "faults": [],
-        }
-        body = msgspec.json.encode(problem)
-        return Response(body, self.status, self.headers, "application/problem+json")
+        return problem(self.status, self.title, str(self), faults=self.faults, headers=self.headers)
 
 
 class Caller(NamedTuple):

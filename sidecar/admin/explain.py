@@ -3,10 +3,12 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import msgspec
 from fastapi import APIRouter, Depends, Request, Response
 
 from sidecar.admin.access import REFUSALS, require
+from sidecar.admin.bodies import read_body
+from sidecar.admin.problems import documented, problem
+from sidecar.errors import Fault
 from sidecar.wire.explainer import Problem, Question, Reply, read_question
 
 Ask = Callable[[Question, bytes], Awaitable[Reply]]
@@ -29,29 +31,40 @@ _FORBIDDEN = Problem(
 )
 
 
-def explain_router(ask: Ask, *, trusted: bool, max_body_bytes: int) -> APIRouter:
+AskUnsaved = Callable[[Question], Awaitable[Reply]]
+"""Answers a question about rules that are not saved. Raises ConfigError, StoreError."""
+
+
+def explain_router(
+    ask: Ask, unsaved: AskUnsaved | None = None, *, trusted: bool, max_body_bytes: int
+) -> APIRouter:
     """Return the endpoint.
 
+    ``unsaved``: who is asked about rules that are not saved; nobody without it.
     ``trusted``: whoever reaches it may see parts of others' requests, and make guards be asked.
     """
     router = APIRouter(prefix="/api/v1")
 
     @router.post(
         "/explain",
+        operation_id="explain",
         summary="Why a past decision was made, or what would be decided now",
         response_class=Response,
         dependencies=[Depends(require("viewer"))],
-        responses=REFUSALS,
+        responses=REFUSALS | documented(400, 404, 410, 413, 422, 503),
         openapi_extra=_described(),
     )
     async def explain(request: Request) -> Response:
-        text = await _read(request, 2 * max_body_bytes)
-        question = read_question(text) if text is not None else _too_large(2 * max_body_bytes)
+        text = await read_body(request, 2 * max_body_bytes)
+        question = read_question(text)
         if isinstance(question, Problem):
             return _problem(question)
         if (question.id is not None or question.ask_guards) and not trusted:
             return _problem(_FORBIDDEN)
-        reply = await ask(question, text or b"")
+        if question.documents is not None and unsaved is not None:
+            reply = await unsaved(question)
+        else:
+            reply = await ask(question, text)
         if reply.problem is not None:
             return _problem(reply.problem)
         return Response(bytes(reply.explanation), media_type="application/json")
@@ -59,26 +72,10 @@ def explain_router(ask: Ask, *, trusted: bool, max_body_bytes: int) -> APIRouter
     return router
 
 
-async def _read(request: Request, most: int) -> bytes | None:
-    """Return the body, or ``None`` when it is longer than ``most`` bytes."""
-    parts: list[bytes] = []
-    left = most
-    async for part in request.stream():
-        left -= len(part)
-        if left < 0:
-            return None
-        parts.append(part)
-    return b"".join(parts)
-
-
-def _too_large(most: int) -> Problem:
-    return Problem(413, "Too large", f"A question has at most {most} bytes.")
-
-
-def _problem(problem: Problem) -> Response:
-    return Response(
-        msgspec.json.encode(problem), problem.status, media_type="application/problem+json"
-    )
+def _problem(wrong: Problem) -> Response:
+    path: dict[str, Any] = {} if wrong.path is None else {"path": wrong.path}
+    faults = [Fault(wrong.path, wrong.detail)] if wrong.path else []
+    return problem(wrong.status, wrong.title, wrong.detail, faults=faults, **path)
 
 
 def _described() -> dict[str, Any]:
@@ -89,6 +86,7 @@ def _described() -> dict[str, Any]:
             "required": True,
             "content": content,
             "description": 'Either `{"id": …}` of a past decision, or `request` with the optional '
-            "`seed`, `at` and `ask_guards`. A `body` that is a string is taken as the text itself.",
+            "`seed`, `at`, `ask_guards` and `documents` (`{kind: {name: document or null}}`, laid "
+            "over the live rules). A `body` that is a string is taken as the text itself.",
         }
     }

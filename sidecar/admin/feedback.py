@@ -13,7 +13,9 @@ import structlog
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 
 from sidecar.admin.access import REFUSALS, require
+from sidecar.admin.problems import documented, problem
 from sidecar.admin.rate_limit import RateLimit
+from sidecar.errors import Fault
 from sidecar.facts import api_key_of
 from sidecar.telemetry.feedback import MOST_BYTES, Accepted, Feedback, Rejection
 
@@ -83,18 +85,19 @@ def feedback_router(desk: Desk) -> APIRouter:
 
     @router.post(
         "/feedback",
+        operation_id="give_feedback",
         summary="Say how good the answer to a past request was",
         response_class=Response,
         # Graders send thousands; what they said is in the store and counted in the metrics.
         dependencies=[Depends(require("operator", audit=False))],
-        responses=REFUSALS,
+        responses=REFUSALS | documented(400, 404, 413, 422, 503),
         openapi_extra=_described(),
     )
     async def feedback(request: Request) -> Response:
         try:
             accepted = await desk.take(request, peer)
         except Rejection as error:
-            return _refusal(error, _problem(error), "application/problem+json")
+            return _problem(error)
         arms = {one.experiment: one.arm for one in accepted.assignments}
         return _taken(accepted, arms=arms)
 
@@ -111,7 +114,9 @@ def clients_app(desk: Desk) -> FastAPI:
             # In what arm they are is none of the clients' business.
             return _taken(await desk.take(request, client))
         except Rejection as error:
-            return _refusal(error, _openai_error(error), "application/json")
+            return Response(
+                _openai_error(error), error.status, _again(error), media_type="application/json"
+            )
 
     return app
 
@@ -140,10 +145,9 @@ def _taken(accepted: Accepted, **more: Any) -> Response:
     return Response(msgspec.json.encode(told | more), media_type="application/json")
 
 
-def _refusal(error: Rejection, body: bytes, media_type: str) -> Response:
+def _again(error: Rejection) -> dict[str, str]:
     seconds = error.seconds if isinstance(error, _Later) else None
-    again = {"retry-after": str(math.ceil(seconds))} if seconds else {}
-    return Response(body, error.status, again, media_type)
+    return {"retry-after": str(math.ceil(seconds))} if seconds else {}
 
 
 async def _read(request: Request) -> bytes:
@@ -155,14 +159,17 @@ async def _read(request: Request) -> bytes:
     return body
 
 
-def _problem(error: Rejection) -> bytes:
-    problem = {
-        "status": error.status,
-        "title": HTTPStatus(error.status).phrase,
-        "detail": error.message,
-        "code": error.code,
-    }
-    return msgspec.json.encode(problem | ({"path": error.param} if error.param else {}))
+def _problem(error: Rejection) -> Response:
+    path: dict[str, Any] = {"path": error.param} if error.param else {}
+    return problem(
+        error.status,
+        HTTPStatus(error.status).phrase,
+        error.message,
+        faults=[Fault(error.param, error.message)] if error.param else [],
+        headers=_again(error),
+        code=error.code,
+        **path,
+    )
 
 
 def _openai_error(error: Rejection) -> bytes:

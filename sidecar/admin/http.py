@@ -7,6 +7,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.types import ASGIApp
 
 from sidecar import __version__
+from sidecar.admin import openapi, problems
 from sidecar.admin.access import Refusal, me_router
 from sidecar.admin.api_page import api_page_router
 from sidecar.admin.audit import Audit
@@ -32,11 +33,19 @@ def admin_app(
 
     ``access``: who callers are; by default everybody on this machine.
     """
-    app = _AdminApp(title="Pointsman", version=__version__, docs_url=None, redoc_url=None)
+    app = _AdminApp(
+        title="Pointsman",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=openapi.operation_id,
+    )
     access = access or LoopbackAccess()
     app.add_middleware(Gate, access=access)
     app.add_middleware(Audit)
     app.add_exception_handler(Refusal, _refuse)
+    problems.install(app)
+    openapi.describe(app)
 
     @app.get("/metrics", summary="Prometheus metrics", response_class=Response)
     def metrics(request: Request) -> Response:

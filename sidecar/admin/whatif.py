@@ -7,6 +7,8 @@ import msgspec
 from fastapi import APIRouter, Depends, Request, Response
 
 from sidecar.admin.access import REFUSALS, require
+from sidecar.admin.bodies import read_body
+from sidecar.admin.problems import documented, problem
 from sidecar.errors import Fault
 from sidecar.wire.explainer import Problem
 
@@ -33,42 +35,20 @@ def whatif_router(ask: Ask) -> APIRouter:
 
     @router.post(
         "/whatif",
+        operation_id="what_if",
         summary="What another configuration would have done with past requests",
         response_class=Response,
         dependencies=[Depends(require("viewer"))],
-        responses=REFUSALS,
+        responses=REFUSALS | documented(400, 413, 422, 503),
         openapi_extra=_described(),
     )
     async def whatif(request: Request) -> Response:
-        text = await _read(request)
-        if text is None:
-            return _problem(Problem(413, "Too large", f"At most {MOST_BYTES} bytes."), [])
-        reply = await ask(text)
-        if reply.problem is not None:
-            return _problem(reply.problem, reply.faults)
+        reply = await ask(await read_body(request, MOST_BYTES))
+        if (wrong := reply.problem) is not None:
+            return problem(wrong.status, wrong.title, wrong.detail, faults=reply.faults)
         return Response(bytes(reply.answer), media_type="application/json")
 
     return router
-
-
-async def _read(request: Request) -> bytes | None:
-    parts: list[bytes] = []
-    left = MOST_BYTES
-    async for part in request.stream():
-        left -= len(part)
-        if left < 0:
-            return None
-        parts.append(part)
-    return b"".join(parts)
-
-
-def _problem(problem: Problem, faults: list[Fault]) -> Response:
-    body = msgspec.to_builtins(problem)
-    if faults:
-        body["faults"] = [fault._asdict() for fault in faults]
-    return Response(
-        msgspec.json.encode(body), problem.status, media_type="application/problem+json"
-    )
 
 
 def _described() -> dict[str, Any]:

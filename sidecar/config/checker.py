@@ -8,7 +8,7 @@ from sidecar.config import rule_tests
 from sidecar.config.compile import Memo, compile_snapshot
 from sidecar.config.documents import Documents
 from sidecar.errors import ConfigError, Fault
-from sidecar.model import Policy
+from sidecar.model import Policy, Snapshot
 
 
 class Findings(NamedTuple):
@@ -35,6 +35,11 @@ class Checker:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, self._find, documents)
 
+    async def compiled(self, documents: Documents, version: int) -> Snapshot:
+        """Compile documents. Raises ConfigError."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._compile, documents, version)
+
     def close(self) -> None:
         """End the thread, after what it is at."""
         self._thread.shutdown(wait=False, cancel_futures=True)
@@ -43,9 +48,12 @@ class Checker:
         if documents.empty:
             return Findings((Fault("configuration", "would be empty: no document of any kind"),))
         try:
-            snapshot = compile_snapshot(documents, version=0, policy=self._policy, memo=self._memo)
+            snapshot = self._compile(documents)
             results = [*rule_tests.run(snapshot, documents)]
         except ConfigError as error:
             return Findings(error.faults)
         failed = [Fault(f"tests.{one.name}", one.problem) for one in results if not one.passed]
         return Findings((), tuple(failed))
+
+    def _compile(self, documents: Documents, version: int = 0) -> Snapshot:
+        return compile_snapshot(documents, version=version, policy=self._policy, memo=self._memo)

@@ -22,10 +22,10 @@ from sidecar.config.documents import Documents, Kind, Texts, check_name
 from sidecar.config.experiment_edits import Edit, edited
 from sidecar.config.experiments import changes as experiment_changes
 from sidecar.config.faults import decode_object
-from sidecar.config.redis_store import RedisStore, Stored
+from sidecar.config.redis_store import Change, RedisStore, Stored
 from sidecar.config.writing import Edited, Options, Plan, Writer
 from sidecar.errors import ConfigError, Fault, StoreConflict, UnknownDocument
-from sidecar.model import Policy
+from sidecar.model import Policy, Snapshot
 
 
 class Item(NamedTuple):
@@ -106,6 +106,34 @@ class Editor:
         found = await self._writer.checker.findings(after)
         faults = (*found.faults, *experiment_changes(before, after))
         return Validation(faults, found.failed, document_changes(before, after))
+
+    async def history(self, count: int, before: int | None = None) -> list[Change]:
+        """Return the last changes, newest first; those ``before`` a version, if given."""
+        return await self._store.history(count, before)
+
+    async def version(self, version: int) -> tuple[Change, Documents]:
+        """Return what was written as a version. Raises UnknownDocument."""
+        entry = await self._store.entry_at(version)
+        if entry is None:
+            raise UnknownDocument(f"version {version} is not in the history")
+        return entry
+
+    async def version_changes(self, version: int, to: int | None = None) -> list[DocumentChange]:
+        """Return what a version changed, or with ``to`` what is different from it to that one.
+
+        Raises UnknownDocument when one of them is not in the history.
+        """
+        of = (await self.version(version))[1]
+        if to is not None:
+            return document_changes(of, (await self.version(to))[1])
+        first = version == 1
+        return document_changes(Documents() if first else (await self.version(version - 1))[1], of)
+
+    async def compiled(self, changes: Documents) -> Snapshot:
+        """Compile documents as `validate` lays them over those of the store. Raises ConfigError."""
+        stored = await self._store.load()
+        documents = stored.documents.overlaid(changes)
+        return await self._writer.checker.compiled(documents, stored.version)
 
     # ── writing ────────────────────────────────────────────────────────────
 
@@ -233,9 +261,7 @@ class Editor:
         Raises UnknownDocument when the history does not have it. A rule test that fails is a
         warning.
         """
-        documents = await self._store.version_at(version)
-        if documents is None:
-            raise UnknownDocument(f"version {version} is not in the history")
+        documents = (await self.version(version))[1]
         plan = Plan(documents, f"rollback to {version}")
         options["skip_tests"] = True
         return await self._writer.write(lambda _: plan, who, options)

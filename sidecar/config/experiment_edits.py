@@ -94,6 +94,22 @@ def resume(name: str, document: Document) -> str:
     return f"resumed{again}"
 
 
+def start(name: str, document: Document) -> str:
+    """Assign requests to its arms."""
+    if document.get("state") == "stopped":
+        raise _refused(name, "is stopped: resume it, and its data restarts under a new version")
+    document["state"] = "running"
+    return "started"
+
+
+def pause(name: str, document: Document) -> str:
+    """Assign nobody for now; what was learned stays, and so do units in their arms."""
+    if document.get("state", "draft") not in {"running", "paused"}:
+        raise _refused(name, f"is {document.get('state', 'draft')}, not running")
+    document["state"] = "paused"
+    return "paused: requests go on to the next route"
+
+
 def stop(name: str, document: Document) -> str:
     """End it: nobody is assigned any more, and requests go on to the next route."""
     if document.get("state") == "stopped":

@@ -7,9 +7,11 @@ from pathlib import Path
 import msgspec
 
 from sidecar.config.documents import Digester, Documents
+from sidecar.config.yaml_text import read_yaml, write_yaml
 from sidecar.errors import ConfigError, Fault
 
 LAST_GOOD = "last-good.json"
+YAML_SUFFIXES = frozenset({".yaml", ".yml"})
 
 
 class _LastGood(msgspec.Struct):
@@ -28,12 +30,28 @@ class LastGood(msgspec.Struct, frozen=True):
 def load(path: Path) -> Documents:
     """Read a configuration file: ``{"backends": {name: {…}}, "routes": {…}, …}``.
 
-    Raises ConfigError, also when there is no such file; documents are not compiled.
+    JSON; YAML when its name ends in ``.yaml`` or ``.yml``. Raises ConfigError, also when there is
+    no such file; documents are not compiled.
     """
     try:
-        return Documents.parse(path.read_bytes())
+        text = path.read_bytes()
     except OSError as error:
         raise ConfigError([Fault(str(path), error.strerror or str(error))]) from None
+    return parse_yaml(text) if path.suffix.lower() in YAML_SUFFIXES else Documents.parse(text)
+
+
+def parse_yaml(text: bytes) -> Documents:
+    """Read a whole configuration from YAML; raises ConfigError, with line and path."""
+    return Documents.of(read_yaml(text))
+
+
+def to_yaml(documents: Documents) -> bytes:
+    """Return a whole configuration as YAML; kinds without documents are left out.
+
+    A document that is no JSON object is a string of its text.
+    """
+    objects = msgspec.json.decode(documents.to_json(kept=documents))
+    return write_yaml({kind: found for kind, found in objects.items() if found})
 
 
 def save_last_good(folder: Path, documents: Documents, version: int, digest: str) -> None:

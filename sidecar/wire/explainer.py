@@ -50,6 +50,8 @@ class Question(msgspec.Struct, forbid_unknown_fields=True):
     """Either the id of a past decision, or a request that is decided now and goes nowhere.
 
     ``seed`` and ``at`` make it repeatable; with ``ask_guards`` guards are really asked.
+    ``documents``: laid over the rules that are live, ``{kind: {name: document or null}}``; no
+    worker is asked about such rules.
     """
 
     id: str | None = None
@@ -57,6 +59,7 @@ class Question(msgspec.Struct, forbid_unknown_fields=True):
     seed: Annotated[int, msgspec.Meta(ge=0)] | None = None
     at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     ask_guards: bool = False
+    documents: dict[str, dict[str, msgspec.Raw]] | None = None
 
 
 class Problem(msgspec.Struct, omit_defaults=True):
@@ -112,6 +115,8 @@ class Explainer:
     async def _explain(self, asked: Question) -> Explanation | Problem:
         if asked.request is None:
             return self._recorded(asked.id or "")
+        if asked.documents is not None:
+            return Problem(422, "Wrong question", "no unsaved rules are known here", "$.documents")
         snapshot = self._snapshot()
         if snapshot is None:
             return Problem(503, "No rules", "There are no rules yet; GET /readyz says why.")
@@ -170,6 +175,9 @@ def read_question(text: bytes) -> Question | Problem:
         return Problem(400, "Not JSON", str(error), "$")
     if (asked.id is None) == (asked.request is None):
         return Problem(422, "Wrong question", "needs either `id` or `request`", "$")
+    if asked.documents is not None and (asked.request is None or asked.ask_guards):
+        detail = "go with `request` only, and without `ask_guards`: no unsaved guard is asked"
+        return Problem(422, "Wrong question", detail, "$.documents")
     if asked.request is not None and asked.request.path.partition("?")[0] not in OPERATIONS:
         legal = ", ".join(OPERATIONS)
         detail = f"nothing is decided for this path; decided are: {legal}"
