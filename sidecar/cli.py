@@ -16,6 +16,7 @@ from sidecar.cli_explain import explain
 from sidecar.cli_history import history, rollback
 from sidecar.cli_output import err, fail, fault_text
 from sidecar.cli_token import token
+from sidecar.cli_traffic import listed, show, stats
 from sidecar.cli_whatif import decisions, whatif
 from sidecar.errors import (
     ConfigError,
@@ -103,6 +104,9 @@ for _command in (check, apply, export, history, rollback):
     app.command()(_command)
 app.command()(explain)
 app.command()(whatif)
+app.command()(stats)
+decisions.command("list")(listed)
+decisions.command("show")(show)
 app.add_typer(decisions)
 app.add_typer(experiments)
 for _group in groups():
@@ -123,7 +127,10 @@ def envoy_config() -> None:
 
 @app.command()
 def version() -> None:
-    """Print the version."""
+    """Print the version.
+
+    Example: [bold]pointsman version[/]
+    """
     print(__version__)  # noqa: T201
 
 

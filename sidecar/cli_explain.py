@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import msgspec
 import typer
 
+from sidecar.cli_admin import bearer, direct, place
 from sidecar.cli_output import err, out, plain
 from sidecar.errors import PointsmanError
 from sidecar.settings import Address, Settings
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from sidecar.explain import Explanation
 
 _TIMEOUT_SECONDS = 15
-_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""What is asked is next door: no proxy can reach it, nor should it see the question."""
 
 
 class NoExplanation(PointsmanError):
@@ -169,17 +168,15 @@ def _question(asked: _Asked) -> dict[str, object]:
 
 def _ask_sidecar(admin: Address, question: dict[str, object]) -> "Explanation | None":
     """Ask the admin API; ``None`` when nobody listens there."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(admin.host, admin.host)
-    place = f"[{host}]:{admin.port}" if ":" in host else f"{host}:{admin.port}"
     request = urllib.request.Request(
-        f"http://{place}/api/v1/explain",
+        f"http://{place(admin)}/api/v1/explain",
         msgspec.json.encode(question),
-        {"content-type": "application/json"},
+        {"content-type": "application/json", **bearer()},
     )
     from sidecar.explain import Explanation  # noqa: PLC0415 - as in `_show`
 
     try:
-        with _direct.open(request, timeout=_TIMEOUT_SECONDS) as answer:
+        with direct.open(request, timeout=_TIMEOUT_SECONDS) as answer:
             return msgspec.json.decode(answer.read(), type=Explanation)
     except urllib.error.HTTPError as error:
         raise _refused(error, admin) from None

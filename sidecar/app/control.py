@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,17 @@ from fastapi import APIRouter
 
 from sidecar import __version__
 from sidecar.admin.console import console_router
-from sidecar.admin.explain import explain_router
+from sidecar.admin.explain import Ask, explain_router
 from sidecar.admin.gate import Access
 from sidecar.admin.http import admin_app
 from sidecar.admin.public import public_router
+from sidecar.admin.stats import StatsSources
 from sidecar.admin.whatif import whatif_router
 from sidecar.app import logs
 from sidecar.app.access import access_of
 from sidecar.app.channel import NO_BANDITS, Bandits, Bulletin, packed
 from sidecar.app.envoy import envoy_settings, write_bootstrap
+from sidecar.app.envoy_watch import EnvoyWatch
 from sidecar.app.explaining import ask_workers
 from sidecar.app.http import Server, server
 from sidecar.app.outcomes import Outcomes
@@ -32,6 +33,7 @@ from sidecar.app.ports import check_ports
 from sidecar.app.rollout import Rollouts
 from sidecar.app.rules import open_feed
 from sidecar.app.tracing import Tracing
+from sidecar.app.traffic import traffic_routers
 from sidecar.app.whatif import Asker
 from sidecar.app.workers import Workers
 from sidecar.config.redis_client import connect
@@ -43,12 +45,12 @@ from sidecar.telemetry.gauges import Gauges
 from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.recorder import Recorder
 from sidecar.telemetry.rollout_gauges import RolloutCollector, Sources
+from sidecar.telemetry.series import TrafficSeries
 from sidecar.telemetry.shared_stats import SharedStats
 from sidecar.telemetry.windows import Totals, Windows, view
-from sidecar.xds.envoy_admin import AdminUnreachable, BackendHealth, EnvoyAdmin
+from sidecar.xds.envoy_admin import EnvoyAdmin
 from sidecar.xds.publish import Publisher
 
-HEALTH_SECONDS = 1.0
 _log = structlog.get_logger()
 
 
@@ -74,18 +76,18 @@ class Control:
         self._feed, self._cache = open_feed(settings, writer=True)
         self._workers = Workers(settings)
         self._publisher = Publisher(envoy_settings(settings), self._on_missing)
-        self._envoy = EnvoyAdmin(settings.envoy_admin.host, settings.envoy_admin.port)
-        self._health: Mapping[str, BackendHealth] = {}
-        self._reachable = False
+        admin = EnvoyAdmin(settings.envoy_admin.host, settings.envoy_admin.port)
+        self._envoy = EnvoyWatch(admin, self._publisher, self._feed.note)
         self._published: Snapshot | None = None
         self._windows = Windows()
+        self._series = TrafficSeries()
         self._metrics = Metrics(__version__, self._gauges())
         self._shared = SharedStats(
             connect(settings.store_url()),
             self._windows,
             prefix=settings.prefix,
             node=settings.node,
-            in_flight=self._in_flight,
+            in_flight=self._envoy.in_flight,
         )
         self._outcomes = Outcomes(settings, self._metrics, lambda: self._cache.current)
         self._rollouts = Rollouts(
@@ -101,8 +103,6 @@ class Control:
         )
         self._totals: Totals = {}
         self._odds = NO_BANDITS
-        self._refused: str | None = None
-        self._refusals = 0
         self._new_rules = asyncio.Event()
 
     async def run(self) -> None:
@@ -121,7 +121,7 @@ class Control:
                 ("publish", self._publish()),
                 ("publisher", self._publisher.run()),
                 ("statistics", self._shared.run(self._take_totals)),
-                ("envoy", self._watch_envoy()),
+                ("envoy", self._envoy.run()),
                 ("outcomes", self._outcomes.run()),
                 ("bandits", self._outcomes.bandits.run(self._take_odds)),
                 ("rollouts", self._rollouts.run()),
@@ -156,7 +156,8 @@ class Control:
     def _use(self, snapshot: Snapshot) -> None:
         self._metrics.use(snapshot)
         self._outcomes.use(snapshot)
-        self._windows.keep(snapshot.backends)
+        self._windows.use(snapshot.backends)
+        self._series.use(snapshot.backends)
         self._new_rules.set()
 
     async def _publish(self) -> None:
@@ -199,53 +200,26 @@ class Control:
         socket = Path(self._settings.run_folder()) / "control.sock"
         socket.unlink(missing_ok=True)
         server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
-        listeners = [self._outcomes.outcome, self._tracing.outcome]
+        listeners = [self._series.outcome, self._outcomes.outcome, self._tracing.outcome]
         sink = Recorder(
             self._metrics,
             self._windows,
             listeners=listeners,
-            attempt_listeners=[self._tracing.attempt],
+            attempt_listeners=[self._series.attempt, self._tracing.attempt],
         )
         server.add_generic_rpc_handlers((access_log_handlers(sink),))
         server.add_insecure_port(f"unix:{socket}")
         await server.start()
         return server
 
-    async def _watch_envoy(self) -> None:
-        """Keep in view what Envoy knows of its backends: health and requests under way."""
-        while True:
-            try:
-                self._health, self._reachable = await self._envoy.backends(), True
-            except AdminUnreachable:
-                self._health, self._reachable = {}, False
-            self._notice(self._publisher.rejection)
-            await asyncio.sleep(HEALTH_SECONDS)
-
-    def _notice(self, rejection: str | None) -> None:
-        """Show resources that Envoy refused where rejected documents are shown."""
-        if rejection == self._refused:
-            return
-        self._refused = rejection
-        self._feed.note("envoy_rejection", rejection)
-        if rejection is not None:
-            self._refusals += 1
-            _log.error("resources_rejected", reason=rejection)
-
-    def _in_flight(self) -> dict[str, int]:
-        """Return the requests of this node that are under way, by backend."""
-        return {name: one.in_flight for name, one in self._health.items()}
-
-    def _healthy(self) -> dict[str, bool]:
-        return {name: one.healthy for name, one in self._health.items()}
-
     def _gauges(self) -> Gauges:
         return Gauges(
             config_version=lambda: self._cache.current.version if self._cache.current else None,
             config_age_seconds=lambda: self._feed.age,
-            config_rejections=lambda: {**self._cache.rejected, "envoy": self._refusals},
+            config_rejections=lambda: {**self._cache.rejected, "envoy": self._envoy.refusals},
             store_up=lambda: float(bool(self._feed.store_up)),
-            in_flight=self._in_flight,
-            healthy=self._healthy,
+            in_flight=self._envoy.in_flight,
+            healthy=self._envoy.healthy,
         )
 
     def _rollout_sources(self) -> Sources:
@@ -262,20 +236,37 @@ class Control:
 
     def _admin_server(self) -> Server:
         asker = whatif_router(Asker(self._settings))
-        public = public_router(lambda: self._cache.current, self._healthy)
+        public = public_router(lambda: self._cache.current, self._envoy.healthy)
         routers = (
             console_router(),
             self._explain_router(),
             asker,
             public,
             *self._outcomes.routers(),
+            *traffic_routers(self._settings, self._stats_sources(), self._ask()),
         )
         app = admin_app(self._metrics.render, self._readiness, *routers, access=self._access)
         return server(app, self._settings.admin)
 
+    def _ask(self) -> Ask:
+        return partial(ask_workers, self._settings.run_folder(), lambda: self._workers.pids)
+
+    def _stats_sources(self) -> StatsSources:
+        return StatsSources(
+            node=self._settings.node,
+            snapshot=lambda: self._cache.current,
+            totals=lambda: self._totals,
+            in_flight=self._shared.in_flight,
+            health=lambda: self._envoy.health,
+            envoy_answers=lambda: self._envoy.reachable,
+            store_up=lambda: bool(self._feed.store_up),
+            readiness=self._readiness,
+            series=self._series,
+        )
+
     def _explain_router(self) -> APIRouter:
         return explain_router(
-            partial(ask_workers, self._settings.run_folder(), lambda: self._workers.pids),
+            self._ask(),
             trusted=self._settings.trusts_admin,
             max_body_bytes=self._settings.max_body_bytes,
         )
@@ -285,12 +276,7 @@ class Control:
             "ready": self._cache.current is not None,
             "node": self._settings.node,
             "rules": self._feed.report(),
-            "envoy": {
-                "reachable": self._reachable,
-                "rejection": self._publisher.rejection,
-                "missing": sorted(self._publisher.missing),
-                "warnings": self._publisher.warnings,
-            },
+            "envoy": self._envoy.report(),
             "workers": {str(place): pid for place, pid in self._workers.pids.items()},
         }
         return self._cache.current is not None, report

@@ -103,7 +103,7 @@ class Outcomes:
             self._sums.add(outcome, values, self._pairs)
             self._tally.take(len(outcome.assignments))
             self.bandits.add(outcome, values)
-        self._decisions.add(outcome, values)
+        self._decisions.add(outcome, values, backend.model if backend else "")
         self._index.add(outcome)
 
     def _count(self, result: str, count: int) -> None:

@@ -1,17 +1,18 @@
 """Past requests from Redis: their facts, joined with what was decided and what came of it."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
+import msgspec
 from redis.asyncio import Redis
 
 from sidecar import whatif
-from sidecar.telemetry import decision_log, facts_log
-from sidecar.telemetry.decision_log import Entry, Result
+from sidecar.telemetry import facts_log
+from sidecar.telemetry.decision_log import Entry
+from sidecar.telemetry.decision_reader import all_since, said_of
 from sidecar.whatif import Decided, Outcome, Record
 
 _BATCH = 500
-_FIELD = decision_log.FIELD.encode()
 
 
 async def read_records(
@@ -30,18 +31,9 @@ async def read_records(
     return [Record(name, facts[name], decided.get(name)) for name in sorted(facts)]
 
 
-async def read_entries(redis: Redis, prefix: str, since: float) -> AsyncIterator[Entry]:
-    """Yield the log of decisions from now back to ``since`` (Unix seconds)."""
-    async for fields in facts_log.newest(redis, decision_log.stream_key(prefix), since):
-        text = fields.get(_FIELD)
-        entry = decision_log.read_entry(text) if text is not None else None
-        if entry is not None:
-            yield entry
-
-
 async def read_facts(redis: Redis, prefix: str, since: float) -> AsyncIterator[tuple[str, Any]]:
     """Yield (id, facts) from now back to ``since`` (Unix seconds)."""
-    async for fields in facts_log.newest(redis, facts_log.stream_key(prefix), since):
+    async for _, fields in facts_log.newest(redis, facts_log.stream_key(prefix), since):
         logged = facts_log.read(fields)
         found = whatif.decode(logged.facts) if logged is not None else None
         if logged is not None and found is not None:
@@ -61,7 +53,7 @@ async def _read_decided(
     redis: Redis, prefix: str, since: float, wanted: Iterable[str]
 ) -> dict[str, Decided]:
     left, found = set(wanted), {}
-    async for entry in read_entries(redis, prefix, since):
+    async for entry in all_since(redis, prefix, since):
         if entry.id in left:
             left.remove(entry.id)
             found[entry.id] = _decided(entry)
@@ -76,36 +68,11 @@ async def _add_feedback(
     names = [*decided]
     for at in range(0, len(names), _BATCH):
         batch = names[at : at + _BATCH]
-        pipe = redis.pipeline(transaction=False)
-        for name in batch:
-            pipe.hgetall(f"{prefix}feedback:{name}")
-        for name, fields in zip(batch, await pipe.execute(), strict=True):
-            values = _values(fields, metric)
+        for name, said in zip(batch, await said_of(redis, prefix, batch), strict=True):
+            values = [one.value for one in said if one.metric == metric]
             if values:
-                mean = sum(values) / len(values)
-                decided[name] = _with_feedback(decided[name], metric, mean)
-
-
-def _values(fields: dict[bytes, bytes], metric: str) -> Sequence[float]:
-    wanted = f"{metric}|".encode()
-    texts = [text.split(b" ")[0] for name, text in fields.items() if name.startswith(wanted)]
-    try:
-        return [float(text) for text in texts]
-    except ValueError:
-        return []
-
-
-def _with_feedback(past: Decided, metric: str, value: float) -> Decided:
-    return Decided(
-        route=past.route,
-        strategy=past.strategy,
-        backends=past.backends,
-        probability=past.probability,
-        version=past.version,
-        unit=past.unit,
-        outcome=past.outcome,
-        feedback={metric: value},
-    )
+                mean = {metric: sum(values) / len(values)}
+                decided[name] = msgspec.structs.replace(decided[name], feedback=mean)
 
 
 def _decided(entry: Entry) -> Decided:
@@ -117,18 +84,5 @@ def _decided(entry: Entry) -> Decided:
         probability=entry.probability,
         version=entry.version,
         unit=units[0] if units else "",
-        outcome=_outcome(entry.outcome),
-    )
-
-
-def _outcome(came: Result) -> Outcome:
-    return Outcome(
-        answered=came.answered,
-        error=came.error,
-        backend=came.backend,
-        latency_ms=came.latency_ms,
-        ttft_ms=came.ttft_ms,
-        input_tokens=came.input_tokens,
-        output_tokens=came.output_tokens,
-        cost_usd=came.cost_usd,
+        outcome=msgspec.convert(entry.outcome, Outcome, from_attributes=True),
     )

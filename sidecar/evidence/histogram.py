@@ -44,11 +44,12 @@ class Histogram(msgspec.Struct, forbid_unknown_fields=True):
 
     def quantile(self, level: float) -> float:
         """Return the middle of the bucket with the quantile, so within 1 %; NaN of nothing."""
-        left = level * self.n
+        n = self.n
+        left = level * n
         for place in sorted(self.counts):
             left -= self.counts[place]
             # Sums of fractions may leave a crumb; one value in 10^9 moves no quantile.
-            if left <= 1e-9 * self.n:
+            if left <= 1e-9 * n:
                 return middle(place)
         return math.nan
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from sidecar.choose.experiment import PINNED
 from sidecar.model import Assignment
 from sidecar.telemetry.arm_sums import Values
 from sidecar.telemetry.outbox import Call, Stamp
@@ -69,10 +70,18 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     version: int = 0
     """Of the configuration."""
     model: str = ""
+    """Of the backend of the last attempt, as its upstream knows it."""
     operation: str = ""
     assignments: tuple[Assignment, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """Of the decision: codes, such as `variant_pinned` when the request named its arm itself."""
     facts: dict[str, Any] = {}
     outcome: Result = Result()
+
+    @property
+    def pinned(self) -> bool:
+        """Whether the request named its arm: it says nothing about the experiment."""
+        return PINNED in self.warnings
 
 
 _decoder = msgspec.json.Decoder(Entry)
@@ -108,13 +117,13 @@ class DecisionLog:
         self._count = count
         self._waiting: deque[bytes] = deque(maxlen=MOST_WAITING)
 
-    def add(self, outcome: Outcome, values: Values) -> None:
-        """Take note of one decided request."""
+    def add(self, outcome: Outcome, values: Values, model: str = "") -> None:
+        """Take note of one decided request; ``model``: of the backend of the last attempt."""
         if not self._most:
             return
         if len(self._waiting) == MOST_WAITING:
             self._count("lost", 1)
-        self._waiting.append(_encoder.encode(entry(outcome, values, self._node)))
+        self._waiting.append(_encoder.encode(entry(outcome, values, self._node, model)))
 
     def take(self, stamp: Callable[[], Stamp]) -> list[Call]:
         """Hand over the entries in chunks."""
@@ -133,7 +142,7 @@ class DecisionLog:
 _encoder = msgspec.json.Encoder()
 
 
-def entry(outcome: Outcome, values: Values, node: str) -> Entry:
+def entry(outcome: Outcome, values: Values, node: str, model: str = "") -> Entry:
     """Return the entry of an outcome."""
     figures, tokens = values.metrics, outcome.tokens
     return Entry(
@@ -145,8 +154,10 @@ def entry(outcome: Outcome, values: Values, node: str) -> Entry:
         backends=outcome.plan,
         probability=outcome.probability,
         version=outcome.version,
+        model=model,
         operation=outcome.operation,
         assignments=outcome.assignments,
+        warnings=outcome.warnings,
         outcome=Result(
             status=outcome.status,
             answered=outcome.answered,

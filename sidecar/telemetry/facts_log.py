@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 ID, FACTS = b"i", b"f"
-_PAGE = 1000
+PAGE = 1000
+"""Entries that are read at once."""
 
 
 class Logged(NamedTuple):
@@ -53,16 +54,21 @@ async def write(
     await pipe.execute()
 
 
-async def newest(redis: Ranging, key: str, since: float) -> AsyncIterator[dict[Any, Any]]:
-    """Yield the fields of a stream's entries from now back to ``since`` (Unix seconds)."""
-    last, first = "+", f"{max(round(since * 1000), 0)}"
+async def newest(
+    redis: Ranging, key: str, since: float, *, before: str | None = None, page: int = PAGE
+) -> AsyncIterator[tuple[str, dict[Any, Any]]]:
+    """Yield id and fields of a stream's entries, from now back to ``since`` (Unix seconds).
+
+    ``before``: the id of an entry to go on from. Raises what the client raises.
+    """
+    last, first = f"({before}" if before else "+", f"{max(round(since * 1000), 0)}"
     while True:
-        page = await redis.xrevrange(key, last, first, count=_PAGE)
-        for _, fields in page:
-            yield fields
-        if len(page) < _PAGE:
+        entries = await redis.xrevrange(key, last, first, count=page)
+        for place, fields in entries:
+            yield text_of(place), fields
+        if len(entries) < page:
             return
-        last = f"({_text(page[-1][0])}"
+        last = f"({text_of(entries[-1][0])}"
 
 
 def read(fields: dict[Any, Any]) -> Logged | None:
@@ -79,5 +85,6 @@ def is_id(text: str) -> bool:
     return len(text) == 28 and all(char in "0123456789abcdef" for char in text)
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """Return an id of Redis as text."""
     return value.decode() if isinstance(value, bytes) else str(value)

@@ -17,8 +17,9 @@ from operator import add
 
 import msgspec
 
-from sidecar.model import BackendStats, Stats, Window, WindowStats
+from sidecar.model import Backend, BackendStats, Stats, Window, WindowStats
 from sidecar.telemetry.outcome import FailedAttempt, Outcome
+from sidecar.telemetry.usage import cost_usd
 
 SPANS: Mapping[Window, tuple[int, int]] = {"1m": (5, 12), "15m": (60, 15), "1h": (300, 12)}
 """Window → width of a bucket in seconds, number of buckets."""
@@ -43,6 +44,7 @@ class Sums(msgspec.Struct, frozen=True, array_like=True):
     generating_us: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    cost_nano_usd: int = 0
 
     def __add__(self, other: "Sums") -> "Sums":
         return Sums(*map(add, msgspec.structs.astuple(self), msgspec.structs.astuple(other)))
@@ -88,13 +90,14 @@ class Windows:
 
     def __init__(self) -> None:
         self._backends: dict[str, _Backend] = {}
+        self._configured: Mapping[str, Backend] = {}
         self.revision = 0
         """Rises with everything that is added."""
 
     def add(self, outcome: Outcome, now: float) -> None:
         """Add a request; what failed in it comes as attempts."""
         if outcome.backend and not outcome.undecided:
-            row = _row(outcome)
+            row = row_of(outcome, self._configured.get(outcome.backend))
             if row != _NOTHING:
                 self._add(outcome.backend, row, now)
 
@@ -108,10 +111,10 @@ class Windows:
         """Return the sums of all windows as they are at ``now``."""
         return {name: backend.sums(now) for name, backend in self._backends.items()}
 
-    def keep(self, names: Iterable[str]) -> None:
-        """Forget backends that are not among ``names``."""
-        wanted = frozenset(names)
-        self._backends = {n: backend for n, backend in self._backends.items() if n in wanted}
+    def use(self, backends: Mapping[str, Backend]) -> None:
+        """Take prices from these backends, and forget those that are not among them."""
+        self._configured = backends
+        self._backends = {n: backend for n, backend in self._backends.items() if n in backends}
 
     def _add(self, name: str, row: _Row, now: float) -> None:
         backend = self._backends.get(name)
@@ -144,8 +147,11 @@ def view(merged: Totals, in_flight: Mapping[str, int], unready: Iterable[str]) -
     return Stats(backends=backends, unready=frozenset(unready))
 
 
-def _row(outcome: Outcome) -> _Row:
-    """Return what a request adds, in the order of the fields of `Sums`."""
+def row_of(outcome: Outcome, backend: Backend | None) -> tuple[int, ...]:
+    """Return what a request adds, in the order of the fields of `Sums`.
+
+    ``backend``: that of the last attempt, for its price; unknown ones cost nothing.
+    """
     tokens, left = outcome.tokens, outcome.client_gone and not outcome.status
     latencies = latency_us = ttfts = ttft_us = generated = generating_us = 0
     if outcome.answered and outcome.stream and outcome.ttft_s is not None:
@@ -154,10 +160,11 @@ def _row(outcome: Outcome) -> _Row:
         latencies, latency_us = 1, round(outcome.upstream_s * 1e6)
         if tokens.output and not tokens.partial:
             generated, generating_us = tokens.output, _generating_us(latency_us, ttft_us)
+    cost = 0.0 if backend is None else cost_usd(tokens, backend.price_at(outcome.started))
     return (
         *(1 if outcome.answered or left else 0, 0),
         *(latencies, latency_us, ttfts, ttft_us, generated, generating_us),
-        *(tokens.input or 0, tokens.output or 0),
+        *(tokens.input or 0, tokens.output or 0, round(cost * 1e9)),
     )
 
 

@@ -24,12 +24,14 @@ class AdminUnreachable(PointsmanError):
 class BackendHealth(NamedTuple):
     """``healthy``: a real host takes traffic. ``in_flight``: requests on all real hosts.
 
-    ``hosts``: how many there are; none while a name is not resolved.
+    ``hosts``: how many there are; none while a name is not resolved. ``reason``: why it is not
+    healthy, for people.
     """
 
     healthy: bool
     in_flight: int
     hosts: int
+    reason: str = ""
 
 
 class EnvoyAdmin:
@@ -137,7 +139,19 @@ def _health(hosts: list[_Host]) -> BackendHealth:
     real = [host for host in hosts if _place(host) != UNREACHABLE]
     active = sum(int(s.value) for host in real for s in host.stats if s.name == "rq_active")
     healthy = any(_takes_traffic(host.health_status) for host in real)
-    return BackendHealth(healthy, active, len(real))
+    return BackendHealth(healthy, active, len(real), "" if healthy else _reason(real))
+
+
+def _reason(hosts: list[_Host]) -> str:
+    """Say what keeps all of these hosts from taking traffic."""
+    if not hosts:
+        return "no address: its name is not resolved"
+    states = [host.health_status for host in hosts]
+    if any(state.failed_active_health_check for state in states):
+        return "its health check fails"
+    if any(state.failed_outlier_check for state in states):
+        return "ejected for a while: too many errors in a row"
+    return "its first health check is not over"
 
 
 def _place(host: _Host) -> tuple[str, int]:

@@ -3,9 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.model import BackendStats, Stats, WindowStats
+from sidecar.model import BackendStats, Price, Stats, WindowStats
 from sidecar.telemetry.outcome import FailedAttempt, Outcome, Usage
 from sidecar.telemetry.windows import Sums, Windows, merge, view
+from tests.unit.telemetry.snapshots import backend
 
 STREAM = {
     "backend": "small",
@@ -142,7 +143,7 @@ def test_backends_that_are_gone_can_be_forgotten():
     windows.add_attempt(FAILED, T)
     windows.add_attempt(FAILED._replace(backend="large"), T)
 
-    windows.keep({"large", "new"})
+    windows.use(dict.fromkeys(("large", "new")))
 
     assert set(windows.totals(T)) == {"large"}
 
@@ -256,5 +257,18 @@ def test_a_window_is_the_sum_of_what_is_young_enough(events, idle):
 
 
 def test_sums_travel_as_short_lists():
-    assert msgspec.json.encode(Sums(requests=2, errors=1)) == b"[2,1,0,0,0,0,0,0,0,0]"
+    assert msgspec.json.encode(Sums(requests=2, errors=1)) == b"[2,1,0,0,0,0,0,0,0,0,0]"
     assert msgspec.json.decode(b"[2,1]", type=Sums) == Sums(2, 1)
+
+
+def test_cost_is_by_the_price_of_the_backend_and_sums_up_in_whole_numbers():
+    windows = Windows()
+    windows.use({"small": backend("small", price=Price(1e-6, 4e-6, 0.5e-6))})
+    for _ in range(3):
+        windows.add(Outcome(**STREAM), T)
+
+    assert windows.totals(T)["small"]["1m"].cost_nano_usd == 3 * (10 * 1000 + 20 * 4000)
+
+
+def test_sums_of_a_node_of_an_earlier_version_have_no_cost():
+    assert msgspec.json.decode(b"[1,0,1,5,1,5,1,5,1,1]", type=Sums).cost_nano_usd == 0
