@@ -23,10 +23,11 @@ from sidecar.admin.stats import StatsSources
 from sidecar.admin.whatif import whatif_router
 from sidecar.app import logs
 from sidecar.app.access import access_of
-from sidecar.app.channel import NO_BANDITS, Bandits, Bulletin, packed
+from sidecar.app.channel import NO_BANDITS, Bandits, Bulletin, Inbox, packed
+from sidecar.app.editing import Editing
 from sidecar.app.envoy import envoy_settings, write_bootstrap
 from sidecar.app.envoy_watch import EnvoyWatch
-from sidecar.app.explaining import ask_workers
+from sidecar.app.explaining import UnsavedRules, ask_workers
 from sidecar.app.http import Server, server
 from sidecar.app.outcomes import Outcomes
 from sidecar.app.ports import check_ports
@@ -38,7 +39,7 @@ from sidecar.app.whatif import Asker
 from sidecar.app.workers import Workers
 from sidecar.config.redis_client import connect
 from sidecar.config.redis_store import RedisStore
-from sidecar.model import Snapshot
+from sidecar.model import Snapshot, Stats
 from sidecar.settings import Settings
 from sidecar.telemetry.access_log import access_log_handlers
 from sidecar.telemetry.gauges import Gauges
@@ -101,6 +102,7 @@ class Control:
         self._tracing = Tracing.open(
             os.environ, settings.node, lambda: self._cache.current, self._metrics.registry
         )
+        self._editing = Editing(settings)
         self._totals: Totals = {}
         self._odds = NO_BANDITS
         self._new_rules = asyncio.Event()
@@ -137,6 +139,7 @@ class Control:
         admin.should_exit = True
         await log_server.stop(grace=0.5)
         await self._outcomes.close()
+        await self._editing.close()
         await asyncio.to_thread(self._tracing.close)
         for task in tasks[:-1]:
             task.cancel()
@@ -188,8 +191,19 @@ class Control:
         self._inform_workers()
 
     def _inform_workers(self) -> None:
+        self._workers.push(self._bulletin())
+
+    def _bulletin(self) -> Bulletin:
         stats = view(self._totals, self._shared.in_flight(), ())
-        self._workers.push(Bulletin(dict(stats.backends), self._ready(), self._odds))
+        return Bulletin(dict(stats.backends), self._ready(), self._odds)
+
+    def _stats(self) -> Stats:
+        """Return the statistics as a worker would see them now."""
+        inbox = Inbox()
+        if self._cache.current is not None:
+            inbox.use(self._cache.current)
+        inbox.take(self._bulletin())
+        return inbox.stats
 
     def _ready(self) -> frozenset[str] | None:
         return None if self._published is None else self._publisher.ready
@@ -244,6 +258,7 @@ class Control:
             public,
             *self._outcomes.routers(),
             *traffic_routers(self._settings, self._stats_sources(), self._ask()),
+            *self._editing.routers(),
         )
         app = admin_app(self._metrics.render, self._readiness, *routers, access=self._access)
         return server(app, self._settings.admin)
@@ -265,8 +280,10 @@ class Control:
         )
 
     def _explain_router(self) -> APIRouter:
+        unsaved = UnsavedRules(self._editing.editor, self._stats, self._settings.max_body_bytes)
         return explain_router(
             self._ask(),
+            unsaved.answer,
             trusted=self._settings.trusts_admin,
             max_body_bytes=self._settings.max_body_bytes,
         )
