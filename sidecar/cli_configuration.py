@@ -32,11 +32,10 @@ from sidecar.cli_store import (
     user,
     with_editor,
 )
-from sidecar.cli_write import Plan, carry_out, explained, kept
+from sidecar.cli_write import Plan, as_stored, carry_out, explained, read_whole
 
 if TYPE_CHECKING:
     from sidecar.config.check import Report
-    from sidecar.config.documents import Documents
     from sidecar.config.edits import Editor, Whole
     from sidecar.config.writing import Edited
 
@@ -107,11 +106,11 @@ def apply(  # noqa: PLR0913, PLR0917 - each is an option
     report = _checked(file, skip_tests=skip_tests)
     if not report.passed:
         raise explained([*report.faults, *report.failed])
-    whole = with_editor(_whole, redis_url)
+    whole = with_editor(read_whole, redis_url)
     if only_if_empty and not whole.documents.empty:
         _leave(whole, as_json=as_json)
         return
-    documents = _as_stored(report.documents, whole.documents)
+    documents = as_stored(report.documents, whole.documents)
 
     async def write(editor: "Editor", *, dry_run: bool) -> "Edited":
         return await editor.replace(
@@ -127,25 +126,11 @@ def apply(  # noqa: PLR0913, PLR0917 - each is an option
     carry_out(Plan(write, f"Apply {file.name}?", redis_url), yes=yes, diff=diff, as_json=as_json)
 
 
-async def _whole(editor: "Editor") -> "Whole":
-    return await editor.whole()
-
-
 def _leave(whole: "Whole", *, as_json: bool) -> None:
     if as_json:
         print_json({"version": whole.version, "warnings": [], "changes": []})
     else:
         out().print("[yellow]=[/] nothing written: the store holds documents already")
-
-
-def _as_stored(documents: "Documents", stored: "Documents") -> "Documents":
-    """Return documents with the store's own text wherever it says the same in other spaces."""
-    known = dict(stored.by_kind())
-    merged = {
-        kind: {name: kept(text, known[kind].get(name)) for name, text in texts.items()}
-        for kind, texts in documents.by_kind()
-    }
-    return type(documents)(**merged)
 
 
 def export(
@@ -160,7 +145,7 @@ def export(
 
     Examples: [bold]pointsman export -o rules.json[/], [bold]pointsman export --format yaml[/]
     """
-    found: Any = msgspec.json.decode(with_editor(_whole, redis_url).documents.to_json())
+    found: Any = msgspec.json.decode(with_editor(read_whole, redis_url).documents.to_json())
     if output is not None and output.suffix in {".yaml", ".yml"}:
         format = Format.yaml  # noqa: A001
     if output is None:

@@ -21,7 +21,7 @@ from sidecar.cli_store import (
     with_editor,
     with_store,
 )
-from sidecar.cli_write import Plan, carry_out
+from sidecar.cli_write import Plan, as_stored, carry_out, read_whole
 
 if TYPE_CHECKING:
     from sidecar.config.documents import Documents
@@ -123,18 +123,15 @@ def rollback(  # noqa: PLR0913, PLR0917 - each is an option
     async def read(store: "RedisStore") -> "Documents":
         return await store.version_at(version) or _gone(version)
 
-    async def etag(editor: "Editor") -> str:
-        return (await editor.whole()).etag
-
-    documents = with_store(read, redis_url)
-    based_on = with_editor(etag, redis_url)
+    whole = with_editor(read_whole, redis_url)
+    documents = as_stored(with_store(read, redis_url), whole.documents)
 
     async def write(editor: "Editor", *, dry_run: bool) -> "Edited":
         return await editor.replace(
             documents,
             who=who or user(),
             what=f"rollback to {version}",
-            etag=based_on,
+            etag=whole.etag,
             force=force,
             skip_tests=True,
             dry_run=dry_run,

@@ -22,7 +22,8 @@ from sidecar.cli_store import with_editor
 from sidecar.errors import ConfigError, Fault
 
 if TYPE_CHECKING:
-    from sidecar.config.edits import Editor
+    from sidecar.config.documents import Documents
+    from sidecar.config.edits import Editor, Whole
     from sidecar.config.writing import Edited
 
 _NOT_LIVE = "not live until this is mended"
@@ -100,6 +101,21 @@ def explained(faults: Sequence[Fault]) -> ConfigError:
     if any(_MIXES(fault.message) for fault in faults if fault.path.startswith("experiments.")):
         err().print("Nothing was written, as an experiment has begun; --force restarts its data.")
     return ConfigError(faults)
+
+
+async def read_whole(editor: "Editor") -> "Whole":
+    """Return all documents, and the ETag that a change of them is based on."""
+    return await editor.whole()
+
+
+def as_stored(documents: "Documents", stored: "Documents") -> "Documents":
+    """Return documents with the store's own text wherever it says the same in other spaces."""
+    known = dict(stored.by_kind())
+    merged = {
+        kind: {name: kept(text, known[kind].get(name)) for name, text in texts.items()}
+        for kind, texts in documents.by_kind()
+    }
+    return type(documents)(**merged)
 
 
 def kept(text: bytes, stored: bytes | None) -> bytes:
