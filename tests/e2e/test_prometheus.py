@@ -126,8 +126,10 @@ def test_every_variable_of_a_dashboard_has_values(watched, name):
 def test_a_change_of_the_rules_is_marked_with_its_version(watched):
     system, prometheus = watched
     (expr,) = {mark(dashboard) for dashboard in DASHBOARDS.values()}
+    before = int(system.redis.get("pointsman:version"))
     system.put("flags", "canary", {"enabled": True, "description": "as it was"})
-    version = str(int(system.redis.get("pointsman:version")))
+    system.until(lambda: int(system.redis.get("pointsman:version")) > before, "a new version")
+    version = system.redis.get("pointsman:version")
 
     def marked():
         return [one["metric"]["version"] for one in prometheus.over_time(expr, 60)]
