@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from sidecar import __version__
 from sidecar.errors import SettingsError
 from sidecar.model import Backend, Sampling, Snapshot, read_traceparent
+from sidecar.telemetry.gauges import SpanCollector
 from sidecar.telemetry.gen_ai import error_type
 from sidecar.telemetry.outcome import FailedAttempt, Outcome
 from sidecar.telemetry.spans import Spans
@@ -51,16 +52,16 @@ class Tracing:
         Raises SettingsError when a variable is wrong, or the extra `traces` is not installed.
         """
         chosen = sampling(environ)
-        if chosen is None:
-            return cls()
-        sender = _sender(environ, node)
-        registry.register(sender)
 
         def backends() -> Mapping[str, Backend]:
             live = snapshot()
             return {} if live is None else live.backends
 
-        return cls(Spans(chosen, backends), sender)
+        opened = cls()
+        if chosen is not None:
+            opened = cls(Spans(chosen, backends), _sender(environ, node))
+        registry.register(SpanCollector(opened.counts))
+        return opened
 
     def outcome(self, outcome: Outcome) -> None:
         """Take what came of one request."""
@@ -80,6 +81,10 @@ class Tracing:
         if span is not None:
             self._sender.send(span)
 
+    def counts(self) -> Mapping[str, int]:
+        """Return how many spans were sent, and how many lost."""
+        return {"sent": 0, "lost": 0} if self._sender is None else self._sender.counts()
+
     def close(self) -> None:
         """Send what waits; blocks for two seconds at most."""
         if self._sender is not None:
@@ -90,7 +95,7 @@ def _tell(outcome: Outcome) -> None:
     """Tell the log of a request that did not go well; as there may be many, at its lowest level."""
     context = read_traceparent(outcome.traced.header)
     _log.debug(
-        "request_failed",
+        "client_got_error",
         decision=outcome.decision_id or outcome.traced.refused_id or None,
         trace_id=None if context is None else context.trace_id,
         route=outcome.route or None,

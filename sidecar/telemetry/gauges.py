@@ -120,3 +120,22 @@ class BanditCollector(Collector):
         for labels, probability in islice(self._source().items(), _MOST_ARMS):
             family.add_metric(labels, probability)
         yield family
+
+
+class SpanCollector(Collector):
+    """Asks at each scrape what came of the spans. ``source``: how many, by `sent` and `lost`."""
+
+    def __init__(self, source: Callable[[], Mapping[str, int]]) -> None:
+        self._source = source
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield one counter."""
+        family = CounterMetricFamily(
+            "pointsman_spans",
+            "Spans of sampled requests and of their failed attempts. sent: the collector has them; "
+            "lost: it did not take them, or more waited than fit.",
+            labels=["result"],
+        )
+        for result, count in self._source().items():
+            family.add_metric([result], count)
+        yield family

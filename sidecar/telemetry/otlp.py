@@ -7,7 +7,7 @@ variables say about the exporter (endpoint, headers, TLS, compression, timeouts,
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import structlog
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -16,9 +16,6 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
-from prometheus_client.core import CounterMetricFamily
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
 
 from sidecar.telemetry.spans import Span
 
@@ -31,7 +28,7 @@ _OK, _FAILED = Status(StatusCode.UNSET), Status(StatusCode.ERROR)
 _log = structlog.get_logger()
 
 
-class SpanSender(Collector):
+class SpanSender:
     """Sends spans in batches, and counts them.
 
     At most ``most_waiting`` are kept; further ones are dropped.
@@ -58,17 +55,9 @@ class SpanSender(Collector):
         self._offered += 1
         self._batches.on_end(_readable(span, self._resource, self._scope))
 
-    def collect(self) -> Iterator[Metric]:
-        """Tell Prometheus what came of the spans."""
-        family = CounterMetricFamily(
-            "pointsman_spans",
-            "Spans of sampled requests and of their failed attempts. sent: the collector has them; "
-            "lost: it did not take them, or more waited than fit.",
-            labels=["result"],
-        )
-        family.add_metric(["sent"], self._exporter.sent)
-        family.add_metric(["lost"], self._exporter.lost + self._dropped)
-        yield family
+    def counts(self) -> dict[str, int]:
+        """Return how many spans the collector has taken, and how many were lost."""
+        return {"sent": self._exporter.sent, "lost": self._exporter.lost + self._dropped}
 
     def close(self) -> None:
         """Send what waits, for at most CLOSE_SECONDS. Blocks for so long."""

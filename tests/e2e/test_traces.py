@@ -150,7 +150,7 @@ def test_a_refusal_is_a_span_too_and_a_line_of_the_log(traced, collector):
     assert known["pointsman.decision.id"] == identity
     traced.until(lambda: identity in log(traced), "the line")
     (line,) = [json.loads(line) for line in log(traced).splitlines() if identity in line]
-    assert (line["event"], line["trace_id"]) == ("request_failed", trace_id)
+    assert (line["event"], line["trace_id"]) == ("client_got_error", trace_id)
     assert line["error"] == "invalid_router"
 
 

@@ -5,7 +5,6 @@ import threading
 import time
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from sidecar.model import TraceContext
 from sidecar.telemetry.otlp import SpanSender
@@ -32,12 +31,6 @@ def sender(monkeypatch):
         one.close()
 
 
-def count(sender, result):
-    registry = CollectorRegistry()
-    registry.register(sender)
-    return registry.get_sample_value("pointsman_spans_total", {"result": result})
-
-
 def test_what_does_not_fit_is_dropped_and_counted(sender):
     with socket.create_server(("127.0.0.1", 0)) as deaf:  # takes connections, never answers
         hanging = sender(deaf.getsockname()[1])
@@ -45,8 +38,8 @@ def test_what_does_not_fit_is_dropped_and_counted(sender):
             hanging.send(SPAN)
 
         # Eight may be on their way besides the 16 that wait.
-        assert 1000 - 16 - 8 <= count(hanging, "lost") <= 1000
-        assert count(hanging, "sent") == 0
+        assert 1000 - 16 - 8 <= hanging.counts()["lost"] <= 1000
+        assert hanging.counts()["sent"] == 0
 
 
 def test_without_a_collector_every_span_is_lost_in_the_end(sender):
@@ -55,9 +48,9 @@ def test_without_a_collector_every_span_is_lost_in_the_end(sender):
         alone.send(SPAN)
 
     deadline = time.monotonic() + 10
-    while count(alone, "lost") < 8 and time.monotonic() < deadline:
+    while alone.counts()["lost"] < 8 and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert count(alone, "lost") == 8
+    assert alone.counts()["lost"] == 8
 
 
 def test_closing_does_not_wait_for_a_collector_that_hangs(sender, monkeypatch):
