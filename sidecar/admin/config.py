@@ -143,20 +143,20 @@ def _add_history(router: APIRouter, editor: Editor) -> None:
         return _json({"versions": [_version(one) for one in found]})
 
     @router.get(
-        "/versions/{version}",
+        "/versions/{v}",
         operation_id="get_version",
         summary="One version, with the whole configuration as it was",
         dependencies=reads,
         responses=answers("VersionWithConfig", "The version") | documented(404, 422, 503),
         response_class=Response,
     )
-    async def version(version: VersionNumber) -> Response:
-        entry, documents = await editor.version(version)
+    async def version(v: VersionNumber) -> Response:
+        entry, documents = await editor.version(v)
         config = await asyncio.to_thread(_text, documents)
         return _json(_version(entry) | {"config": msgspec.Raw(config)})
 
     @router.get(
-        "/versions/{version}/changes",
+        "/versions/{v}/changes",
         operation_id="get_version_changes",
         summary="What a version changed, or what is different from it to another one",
         dependencies=reads,
@@ -164,12 +164,12 @@ def _add_history(router: APIRouter, editor: Editor) -> None:
         response_class=Response,
     )
     async def changes(
-        version: VersionNumber,
+        v: VersionNumber,
         to: Annotated[
-            int | None, Query(ge=1, lt=_LAST, description="From `version` to this one")
+            int | None, Query(ge=1, lt=_LAST, description="From `v` to this one")
         ] = None,
     ) -> Response:
-        found = await editor.version_changes(version, to)
+        found = await editor.version_changes(v, to)
         return _json({"changes": [*map(_change, found)]})
 
 
