@@ -14,6 +14,7 @@ from sidecar.choose import STRATEGIES
 from sidecar.decide import DEFAULT, INLINE, NAMED, STORED
 from sidecar.errors import RequestError
 from sidecar.model import Backend, Snapshot
+from sidecar.telemetry.answers import Answers
 from sidecar.telemetry.exposition import Counter, Histogram
 from sidecar.telemetry.feedback import kinds
 from sidecar.telemetry.gauges import GaugeCollector, Gauges
@@ -106,6 +107,8 @@ class Metrics:
         self._experiment_outcomes = self._counter("experiment_outcomes", result=Names(*_WRITTEN))
         self._decision_log = self._counter("decision_log", result=Names(*_WRITTEN))
         self._gen_ai = GenAi()
+        self._answers = Answers(backend)
+        self._series += self._answers.series
         build = Info("pointsman_build", "Version of the sidecar.", registry=self.registry)
         build.info({"version": version})
         self.registry.register(GaugeCollector(gauges or Gauges(), backend.label))
@@ -158,6 +161,7 @@ class Metrics:
             price = configured.price_at(outcome.started)
             self._cost.of(backend).inc(cost_usd(outcome.tokens, price))
         self._gen_ai.observe(outcome)
+        self._answers.observe(outcome)
 
     def _assigned(self, outcome: Outcome) -> None:
         for one in outcome.assignments:
@@ -219,6 +223,7 @@ class Metrics:
         self._experiment_outcomes.prepare((result,) for result in _WRITTEN)
         self._decision_log.prepare((result,) for result in _WRITTEN)
         self._cost.prepare((name,) for name in islice(self._configured, _PREPARED))
+        self._answers.prepare(self._configured)
         self._decisions.prepare(islice(_possible_decisions(reached), _PREPARED))
         self._fallbacks.prepare(islice(_possible_hops(reached), _PREPARED))
 

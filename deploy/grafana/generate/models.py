@@ -19,23 +19,24 @@ def dashboard() -> Dashboard:
     made = new(
         "models",
         "Pointsman: per model",
-        "Load, errors, speed and cost. Attempts and cost are by backend; times and tokens are by "
-        "the model that the backend asks for, which several backends may share.",
+        "Load, errors, speed and cost, by backend, and in finer steps by the model that backends "
+        "ask for, which several may share.",
         variable(
             "backend",
             "Backend",
             "label_values(pointsman_attempts_total, backend)",
-            "For attempts, health and cost.",
+            "For the first three rows.",
         ),
         variable(
             "model",
             "Model",
             "label_values(gen_ai_server_request_duration_seconds_count, gen_ai_request_model)",
-            "For times and tokens.",
+            "For the others.",
         ),
     )
     for title, panels in (
         ("By backend: attempts and errors", _attempts()),
+        ("By backend: times and tokens", _answers()),
         ("By backend: cost", _cost()),
         ("By model: time", _time()),
         ("By model: tokens", _tokens()),
@@ -91,6 +92,42 @@ def _attempts() -> list[Panel]:
             Query(f"min by (backend) (pointsman_backend_healthy{{{BACKEND}}})", "{{backend}}"),
             "healthy",
             "down",
+        ),
+    ]
+
+
+def _answers() -> list[Panel]:
+    whole = f"sum by (le, backend) (rate(pointsman_answer_seconds_bucket{{{BACKEND}}}{RATE}))"
+    first = f"rate(pointsman_answer_first_token_seconds_bucket{{{BACKEND}}}{RATE})"
+    tokens = f"sum by (backend, type) (rate(pointsman_tokens_total{{{BACKEND}}}{RATE}))"
+    return [
+        lines(
+            "Latency",
+            "Answers that came whole, from the start of the attempt to the last byte.",
+            "s",
+            *(
+                Query(f"histogram_quantile({q / 100}, {whole})", f"{{{{backend}}}} p{q}")
+                for q in (50, 95)
+            ),
+        ),
+        lines(
+            "First token",
+            "Of streams, from the start of the attempt to the first byte.",
+            "s",
+            *(
+                Query(
+                    f"histogram_quantile({q / 100}, sum by (le, backend) ({first}))",
+                    f"{{{{backend}}}} p{q}",
+                )
+                for q in (50, 95)
+            ),
+        ),
+        lines(
+            "Tokens per second",
+            "As the provider counts; cached input is a part of input.",
+            "short",
+            Query(tokens, "{{backend}} {{type}}"),
+            span=24,
         ),
     ]
 
