@@ -17,7 +17,7 @@ function Console() {
   return html`<a class="skip" href="#main" onClick=${toMain}>Skip to the page</a>
     <${Head} route=${route} me=${me} onLeave=${askWho} />
     <${Notices} live=${live} />
-    <main id="main" tabindex="-1">
+    <main id="main" tabindex="-1" data-page=${route.page}>
       ${me && html`<${Page} key=${route.page} route=${route} me=${me} live=${live} />`}
     </main>
     ${wantsToken && html`<${Login} onDone=${askWho} />`}

@@ -24,10 +24,10 @@ export function Dialog({ title, onClose, wide, stays, children }) {
     if (!stays) onClose();
   };
   return html`<dialog ref=${box} class=${wide ? "wide" : ""} aria-labelledby=${heading} onCancel=${cancel}>
-    <header class="dialog-head">
+    <div class="dialog-head">
       <h2 id=${heading}>${title}</h2>
       ${!stays && html`<button type="button" class="quiet" aria-label="Close" onClick=${onClose}>✕</button>`}
-    </header>
+    </div>
     <div class="dialog-body">${children}</div>
   </dialog>`;
 }

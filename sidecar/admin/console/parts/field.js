@@ -31,7 +31,7 @@ export function Field(given) {
   };
   const Input = INPUTS[type];
   return html`<div class=${`field ${type} ${faults.length ? "wrong" : ""}`} data-path=${path}>
-    <label for=${id}>${label}${required && html`<span class="needed" aria-hidden="true"> *</span>`}</label>
+    <label for=${id} class=${required ? "needed" : ""}>${label}</label>
     <${Input} ...${given} attributes=${attributes} />
     ${help && html`<p class="help" id=${`${id}-help`}>${help}</p>`}
     ${faults.length > 0 && html`<p class="fault" id=${`${id}-fault`}>

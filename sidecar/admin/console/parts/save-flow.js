@@ -13,7 +13,7 @@
 // keeps what was typed as the draft, on top of their document as the new original.
 
 import { api, documentPath } from "../api.js";
-import { html, useEffect, useState } from "../dom.js";
+import { html, useEffect, useRef, useState } from "../dom.js";
 import { Banner } from "./banner.js";
 import { Dialog } from "./dialog.js";
 import { DiffView } from "./diff.js";
@@ -23,11 +23,13 @@ export function SaveFlow(given) {
   const { kind, name, document, before, onClose } = given;
   const [state, setState] = useState({ step: "checking", etag: given.etag });
   const act = actions(given, state, setState);
+  const box = useRef(null);
   useEffect(() => void act.check(), []);
+  useEffect(() => box.current.querySelector("[data-first]")?.focus(), [state.step]);
   const what = document === null ? "Delete" : before === null ? "Add" : "Save";
   const Step = STEPS[state.step];
   return html`<${Dialog} title=${`${what} ${kind} ${name}`} wide onClose=${onClose}>
-    <${Step} ...${given} state=${state} act=${act} what=${what} />
+    <div ref=${box}><${Step} ...${given} state=${state} act=${act} what=${what} /></div>
   </${Dialog}>`;
 }
 
@@ -92,7 +94,7 @@ function Review({ kind, name, before, document, state, act, what, onClose }) {
     <${DiffView} before=${before} after=${document} label=${`${kind} ${name}`} />
     <div class="actions">
       <button type="button" onClick=${onClose}>Back</button>
-      <button type="button" autofocus class=${document === null ? "danger" : "primary"} onClick=${act.save}>${what}</button>
+      <button type="button" data-first class=${document === null ? "danger" : "primary"} onClick=${act.save}>${what}</button>
     </div>`;
 }
 
@@ -107,7 +109,7 @@ function Conflict({ kind, name, before, document, state, act, onTheirs, onClose 
     <${DiffView} before=${before} after=${theirs} label="What they changed" />
     <${DiffView} before=${theirs} after=${document} label="What saving yours would change" />
     <div class="actions">
-      <button type="button" onClick=${() => take(false)}>Take theirs</button>
+      <button type="button" data-first onClick=${() => take(false)}>Take theirs</button>
       ${theirs !== null && document !== null && html`<button type="button" onClick=${() => take(true)}>Edit again from theirs</button>`}
       <button type="button" class="danger" onClick=${act.save}>Overwrite with mine</button>
     </div>
@@ -121,7 +123,7 @@ function Gone({ state, act, onClose }) {
       Your edits are kept in this page; save them when it is back.</${Banner}>
     <div class="actions">
       <button type="button" onClick=${onClose}>Back to the form</button>
-      <button type="button" class="primary" onClick=${act[state.retry]}>Try again</button>
+      <button type="button" data-first class="primary" onClick=${act[state.retry]}>Try again</button>
     </div>`;
 }
 
@@ -130,7 +132,7 @@ function Refused({ state, act, onClose }) {
   return html`<${Banner} tone="bad" title="Not saved">${message}
       <ul>${faults?.map((one) => html`<li key=${one.path + one.message}><code>${one.path}</code>: ${one.message}</li>`)}</ul></${Banner}>
     <div class="actions">
-      <button type="button" onClick=${onClose}>Back</button>
+      <button type="button" data-first onClick=${onClose}>Back</button>
       <button type="button" onClick=${act.check}>Try again</button>
     </div>`;
 }
