@@ -56,6 +56,7 @@ def backend_cluster(
     cluster = typed(
         "envoy.config.cluster.v3.Cluster",
         name=backend.name,
+        alt_stat_name=stat_name(backend.name),
         type="STATIC" if all(map(_has_address, urls)) else "STRICT_DNS",
         dns_lookup_family="V4_PREFERRED",
         connect_timeout=seconds(min(CONNECT_SECONDS, backend.timeout_seconds)),
@@ -76,6 +77,11 @@ def backend_cluster(
     if backend.health is not None:
         cluster["health_checks"] = [_health_check(backend.health, urls[0], tls=tls)]
     return cluster
+
+
+def stat_name(cluster: str) -> str:
+    """Return what Envoy calls a cluster in its statistics, where a dot or colon ends a name."""
+    return cluster.replace(".", "_").replace(":", "_")
 
 
 def _has_address(url: SplitResult) -> bool:

@@ -239,6 +239,15 @@ async def test_envoy_starts_before_there_are_rules_and_takes_the_first(gateway):
     await eventually(lambda: _answered_by(gateway, "a"))
 
 
+async def test_a_dot_in_a_name_does_not_cut_it_in_envoys_statistics(gateway):
+    a = await gateway.upstream()
+    await gateway.serve(backend("gemini-2.0:pro", a.port))
+
+    found = (await gateway.admin.get("/stats/prometheus?filter=membership_total")).decode()
+
+    assert 'envoy_cluster_name="gemini-2_0_pro"' in found
+
+
 async def test_without_envoy_nothing_is_missing(gateway):
     await gateway.publisher.publish(snapshot(backend("a", 1)))
 
@@ -297,6 +306,6 @@ async def test_health_and_requests_under_way_are_those_of_real_hosts(gateway):
     go.set()
     await pending
 
-    assert state["a"] == (True, 1, 1)
+    assert state["a"] == (True, 1, 1, "")
     assert set(state) == {"a", "dead"}
     assert json.loads(BODY)
