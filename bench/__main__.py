@@ -28,6 +28,7 @@ BENCHMARKS = {
     "streaming": "bench.streaming:bench_streaming",
     "outcomes": "bench.outcomes:bench_outcomes",
     "running": "bench.running:bench_running",
+    "admin": "bench.admin:bench_admin",
     "client": "bench.client:bench_client",
 }
 """Name → module:function, in the order of the table."""
