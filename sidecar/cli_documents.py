@@ -45,6 +45,11 @@ class Sort(NamedTuple):
     """Something to set, in examples."""
     help: str
 
+    @property
+    def a(self) -> str:
+        """With its article."""
+        return f"{'an' if self.one[0] in 'aeiou' else 'a'} {self.one}"
+
 
 SORTS = (
     Sort("backends", "backend", "gpt-4o-mini", "timeout_seconds=30", "Models, and where they are."),
@@ -112,8 +117,10 @@ def _add_list(group: typer.Typer, sort: Sort) -> None:
             print_json(
                 [{"name": item.name, "document": _value(item), "etag": item.etag} for item in items]
             )
-        else:
+        elif rows:
             print_table(table_of(sort.kind, rows))
+        else:
+            err().print(f"There is none yet. Write one: pointsman {sort.kind} put NAME FILE")
 
 
 def _readable(item: "Item") -> dict[str, Any] | None:
@@ -132,7 +139,7 @@ def _value(item: "Item") -> Any:
 def _add_get(group: typer.Typer, sort: Sort) -> None:
     example = _example(f"{sort.kind} get {sort.name} > {sort.one}.json")
 
-    @group.command("get", help=f"Print the document of a {sort.one}: JSON, or YAML.{example}")
+    @group.command("get", help=f"Print the document of {sort.a}: JSON, or YAML.{example}")
     def get(
         name: str = _name(sort),
         redis_url: RedisUrl = None,
@@ -164,7 +171,7 @@ def _add_put(group: typer.Typer, sort: Sort) -> None:
 
     @group.command(
         "put",
-        help=f"Write a {sort.one}, or set fields of it; it is checked, and live at once."
+        help=f"Write {sort.a}, or set fields of it; it is checked, and live at once."
         f"\n\nA value is JSON, and otherwise text. A path has dots and places, as in "
         f"endpoints\\[0].weight; a name with dots of its own is quoted.{begun}{example}",
     )
@@ -179,7 +186,9 @@ def _add_put(group: typer.Typer, sort: Sort) -> None:
         unset: Annotated[
             list[str] | None, typer.Option("--unset", metavar="PATH", help="Leave a field out.")
         ] = None,
-        format: Formatted = Format.json,  # noqa: A002 - it is the option's name
+        format: Annotated[  # noqa: A002 - it is the option's name
+            Format, typer.Option("--format", help="Of a file whose ending does not say it.")
+        ] = Format.json,
         force: Force = False,
         skip_tests: SkipTests = False,
         diff: Diff = False,
@@ -214,7 +223,7 @@ def _add_rm(group: typer.Typer, sort: Sort) -> None:
 
     @group.command(
         "rm",
-        help=f"Remove a {sort.one} that nothing refers to any more.{kept} On a terminal you are "
+        help=f"Remove {sort.a} that nothing refers to any more.{kept} On a terminal you are "
         f"asked.{example}",
     )
     def remove(
@@ -281,5 +290,5 @@ def _switches(sort: Sort, *, on: bool) -> str:
             "\n\nRequests go on to the next route, also of users who were in an arm."
         )
     if sort.kind not in _SWITCHED:
-        return f"A {sort.one} has no switch: say so."
-    return f"Switch a {sort.one} {'on' if on else 'off, and keep its document'}; live at once."
+        return f"Say that {sort.a} has no switch, and which kinds have one."
+    return f"Switch {sort.a} {'on' if on else 'off, and keep its document'}; live at once."

@@ -1,8 +1,11 @@
 """All commands: what each has to have, how quickly they start, and the shell's completion."""
 
+import re
+import shlex
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import redis
@@ -58,6 +61,34 @@ def test_every_kind_has_the_commands_that_are_public(kind):
         assert f"{kind} {command}" in COMMANDS
 
 
+GUIDE = (Path(__file__).parents[3] / "docs/cli.md").read_text()
+SHARED = {"list", "get", "put", "rm", "enable", "disable"}
+EXAMPLES = sorted({*re.findall(r"(?<!/)pointsman ([a-z][a-z-]*[^`|#\n]*)", GUIDE)})
+
+
+def test_the_guide_has_an_example_of_every_command():
+    shown = {_named(example.split()) for example in EXAMPLES}
+    own = {name for name in COMMANDS if name.split()[0] not in (*KINDS, "tests")}
+    own |= {name for name in COMMANDS if name.split()[-1] not in SHARED}
+
+    assert own - shown == set()
+    assert {name.split()[-1] for name in shown} > SHARED - {"enable"}
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_of_the_guide_is_a_command_with_such_options(example):
+    words = shlex.split(example.replace("\\", ""))
+    known = {name for option in COMMANDS[_named(words)].params for name in option.opts}
+
+    given = {word for word in words if re.match(r"--?[a-z]", word)}
+    assert given - known == set()
+
+
+def _named(words):
+    """Return the command that a line begins with."""
+    return next(name for name in (" ".join(words[:2]), words[0]) if name in COMMANDS)
+
+
 def test_whatif_says_its_limits_without_loading_what_has_them():
     assert (LIMIT, MOST) == (asking.LIMIT, asking.MOST)
 
@@ -91,7 +122,7 @@ def loaded(redis_url, *arguments):
         timeout=60,
         check=True,
     )
-    return set(ran.stderr.split())
+    return set(ran.stderr.splitlines()[-1].split())
 
 
 def test_help_loads_nothing_heavy(redis_url):

@@ -55,7 +55,8 @@ def test_a_listing_tells_documents_apart(command):
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_is_listed_also_when_there_is_none(pointsman, kind):
     assert pointsman(kind, "list", "--json").json == []
-    assert pointsman(kind, "list").returncode == 0
+    shown = pointsman(kind, "list")
+    assert (shown.returncode, kind in shown.stderr or kind == "experiments") == (0, True)
 
 
 def test_a_broken_document_hides_no_other(command, store):
