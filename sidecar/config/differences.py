@@ -26,13 +26,14 @@ class Difference(NamedTuple):
 
 
 def document_changes(before: Documents, after: Documents) -> list[DocumentChange]:
-    """Return the documents that are different, in the order of kinds and names."""
-    return [
+    """Return the documents whose content is different, in the order of kinds and names."""
+    changes = [
         DocumentChange(kind, name, _value(old, name), _value(new, name))
         for (kind, new), (_, old) in zip(after.by_kind(), before.by_kind(), strict=True)
         for name in sorted(new.keys() | old.keys())
         if new.get(name) != old.get(name)
     ]
+    return [one for one in changes if any(differences(one.before, one.after, one.name))]
 
 
 def differences(before: Any, after: Any, path: str) -> Iterator[Difference]:
