@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,3 +68,40 @@ async def test_silence_is_unreachable():
         with pytest.raises(AdminUnreachable):
             await admin.get("/ready")
         await left.wait()
+
+
+@pytest.mark.parametrize(
+    ("hosts", "healthy", "reason"),
+    [
+        ([{}], True, ""),
+        ([{"failed_outlier_check": True}, {}], True, ""),
+        ([{"failed_outlier_check": True}], False, "ejected for a while"),
+        (
+            [{"failed_active_health_check": True, "failed_outlier_check": True}],
+            False,
+            "health check fails",
+        ),
+        ([{"pending_active_hc": True}], False, "first health check"),
+        ([], False, "not resolved"),
+    ],
+    ids=str,
+)
+async def test_a_backend_without_a_host_that_takes_traffic_has_a_reason(hosts, healthy, reason):
+    place = {"socket_address": {"address": "10.0.0.1", "port_value": 80}}
+    statuses = [{"address": place, "health_status": health} for health in hosts]
+    listing = {"cluster_statuses": [{"name": "small", "host_statuses": statuses}]}
+    body = msgspec.json.encode(listing)
+
+    async def serve(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n" + body)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        admin = EnvoyAdmin("127.0.0.1", server.sockets[0].getsockname()[1])
+        found = (await admin.backends())["small"]
+
+    assert found.healthy is healthy
+    assert reason in found.reason
+    assert bool(found.reason) is not healthy
