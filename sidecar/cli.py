@@ -49,7 +49,9 @@ class _Root(TyperGroup):
         except SettingsError as error:
             fail(str(error), 2)
         except StoreError as error:
-            fail(f"{error}. Is Redis running, and is POINTSMAN_REDIS_URL right?", 3)
+            fail(
+                f"{str(error).rstrip('.')}. Is Redis running, and is POINTSMAN_REDIS_URL right?", 3
+            )
         except PointsmanError as error:
             fail(str(error), 3)
 

@@ -120,5 +120,5 @@ def plain(text: str) -> str:
 
 def fail(message: str, code: int) -> NoReturn:
     """End with one clear line and an exit code."""
-    err().print(Text.assemble(("✗ ", "red"), message))
+    err().print(Text.assemble(("✗ ", "red"), plain(message)))
     sys.exit(code)

@@ -5,7 +5,11 @@ import json
 import pytest
 import redis
 
+from sidecar.cli_output import Format
+from sidecar.cli_put import Put, read
+from sidecar.cli_store import with_editor
 from sidecar.config.documents import KINDS
+from sidecar.errors import StoreConflict
 
 RULES = {
     "backends": {
@@ -119,6 +123,19 @@ def test_a_name_with_dots_is_quoted_in_a_path(command):
 
     match = command("routes", "get", "all").json["match"]
     assert match == {"headers.x-team": {"eq": "research"}}
+
+
+def test_fields_are_set_on_what_was_read_and_on_nothing_newer(command, redis_url, monkeypatch):
+    monkeypatch.setenv("POINTSMAN_REDIS_URL", redis_url)
+    asked = Put("flags", "beta", None, ["share=20"], [], Format.json)
+    text, there = read(asked, None)
+    command("flags", "put", "beta", "--set", "description=theirs")
+
+    async def write(editor):
+        await editor.put("flags", "beta", text, who="ann", **there)
+
+    with pytest.raises(StoreConflict, match=r"flags\.beta is not as it was read"):
+        with_editor(write, None)
 
 
 def test_a_new_document_may_be_made_of_fields_and_says_that_it_is_new(command):

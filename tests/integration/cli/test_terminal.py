@@ -98,6 +98,7 @@ def routes(pointsman):
 def test_apply_shows_the_difference_in_colour_and_asks(terminal, pointsman):
     screen = terminal("apply", "fewer.json")
     screen.reads("Apply fewer.json?")
+    assert "Checking" in screen.text
 
     assert "\x1b[1;31m- routes.odd" in screen.text
     assert "0 to add, 0 to change, 1 to remove" in screen.text
@@ -140,11 +141,13 @@ def test_what_somebody_else_writes_meanwhile_is_not_overwritten(terminal, points
     assert routes(pointsman) == ["odd", "theirs", "all"]
 
 
-def test_rm_asks_and_yes_is_an_answer_beforehand(terminal, pointsman):
+def test_rm_removes_only_what_was_shown_and_yes_is_an_answer_beforehand(terminal, pointsman):
     screen = terminal("routes", "rm", "odd")
     screen.reads("Remove routes.odd?")
-    screen.types("n\n")
+    pointsman("routes", "put", "odd", "--set", "order=3")
+    screen.types("y\n")
     assert screen.ends() == 1
+    assert "routes.odd is not as it was read" in screen.text
 
     screen = terminal("routes", "rm", "odd", "--yes")
 
