@@ -1,6 +1,6 @@
 // Versions: who changed what, when and why; what lies between two; and the way back.
 
-import { html, useState } from "../dom.js";
+import { html, useId, useState } from "../dom.js";
 import { api } from "../api.js";
 import { Table, format, go, link, may, useLoad } from "../parts.js";
 import { Changes } from "../rules/changes.js";
@@ -45,9 +45,10 @@ function Compare({ versions }) {
   const [from, setFrom] = useState(versions[1]?.version);
   const [to, setTo] = useState(versions[0]?.version);
   if (versions.length < 2) return null;
-  const choice = (label, value, set) => html`<label>${label} <select value=${value} onChange=${(event) => set(Number(event.target.value))}>
+  const id = useId();
+  const choice = (label, value, set) => html`<label for=${id + label}>${label}</label> <select id=${id + label} value=${value} onChange=${(event) => set(Number(event.target.value))}>
     ${versions.map((one) => html`<option key=${one.version} value=${one.version} selected=${one.version === value}>${one.version}</option>`)}
-  </select></label>`;
+  </select>`;
   return html`<form class="row compare" onSubmit=${(event) => { event.preventDefault(); go("history", from, { to }); }}>
     ${choice("From", from, setFrom)} ${choice("to", to, setTo)} <button type="submit">Show the difference</button>
   </form>`;

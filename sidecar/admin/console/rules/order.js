@@ -3,6 +3,8 @@
 
 const DEFAULT_ORDER = 100;
 const STEP = 10;
+/** By how much a moved route counts less than one that nobody touched: only a tie is decided by it. */
+const LESS = 1e-6;
 
 export function orderOf(item) {
   const order = item.document.order;
@@ -22,10 +24,11 @@ export function moved(items, from, to) {
 
 /**
  * Return {name: order} of the fewest routes that must change so that `wanted` is the order.
- * All others keep the number that somebody gave them.
+ * All others keep the number that somebody gave them. Where it could be one route or another,
+ * it is one of `touched`, the names that somebody moved.
  */
-export function changesFor(wanted) {
-  const kept = mostKept(wanted);
+export function changesFor(wanted, touched = new Set()) {
+  const kept = mostKept(wanted, touched);
   const changes = {};
   let before = -1;
   for (const place of [...kept, wanted.length]) {
@@ -38,16 +41,17 @@ export function changesFor(wanted) {
 }
 
 /** Return the places of the most items that can keep their numbers (longest chain). */
-function mostKept(items) {
+function mostKept(items, touched) {
   const length = [];
   const previous = [];
   items.forEach((item, place) => {
-    length[place] = 1;
+    const own = touched.has(item.name) ? 1 - LESS : 1;
+    length[place] = own;
     previous[place] = -1;
     for (let earlier = 0; earlier < place; earlier += 1) {
-      const longer = length[earlier] + 1 > length[place];
+      const longer = length[earlier] + own > length[place];
       if (longer && hasRoom(items[earlier], item, place - earlier - 1)) {
-        length[place] = length[earlier] + 1;
+        length[place] = length[earlier] + own;
         previous[place] = earlier;
       }
     }

@@ -14,10 +14,12 @@ export function RouteList({ items, writes, me, onDone }) {
   const [said, say] = useState("");
   const [dragged, drag] = useState(null);
   const list = useRef(null);
+  const touched = useRef(new Set());
   const changed = shown.some((one, place) => one !== saved[place]);
   useUnsaved(changed && !saving);
   const move = (from, to, refocus) => {
     if (to < 0 || to >= shown.length || from === to) return;
+    touched.current.add(shown[from].name);
     setShown(moved(shown, from, to));
     say(`${shown[from].name} is number ${to + 1} of ${shown.length} now.`);
     if (refocus) setTimeout(() => focusAgain(list.current, to, refocus));
@@ -29,7 +31,7 @@ export function RouteList({ items, writes, me, onDone }) {
     <ol class="route-list" ref=${list} aria-label="Routes in the order of decision">
       ${shown.map((item, place) => html`<${Row} key=${item.name} ...${{ item, place, writes, move, dragged, drag, onDone }} last=${shown.length - 1} locked=${changed} />`)}
     </ol>
-    ${saving && html`<${ReorderDialog} changes=${changesFor(shown)} items=${items} me=${me} onDone=${onDone} onClose=${() => setSaving(false)} />`}
+    ${saving && html`<${ReorderDialog} changes=${changesFor(shown, touched.current)} items=${items} me=${me} onDone=${onDone} onClose=${() => setSaving(false)} />`}
   </div>`;
 }
 
