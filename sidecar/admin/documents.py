@@ -95,7 +95,10 @@ class _Endpoints:
             response_class=Response,
         )
         async def read(
-            name: Name, if_none_match: Annotated[str | None, Header()] = None
+            name: Name,
+            if_none_match: Annotated[
+                str | None, Header(description="The ETag of what you have: 304 if it is that")
+            ] = None,
         ) -> Response:
             item = await editor.document(kind, name)
             etag = f'"{item.etag}"'
