@@ -99,7 +99,7 @@ function refused(answer, problem) {
   const etag = answer.headers.get("etag");
   const error = new ApiError(answer.status, { etag, ...(problem ?? {}) });
   const now = { ...connection.get(), control: true };
-  if (answer.status === 401) now.wantsToken = true;
+  if (answer.status === 401 || answer.status === 429) now.wantsToken = true; // 429: too many of them
   if (error.gone === "store") now.store = false;
   connection.set(now);
   return error;

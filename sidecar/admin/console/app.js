@@ -2,20 +2,20 @@
 
 import { api, connection } from "./api.js";
 import { html, render, useEffect, useErrorBoundary, useState } from "./dom.js";
-import { Banner, Toasts, link, useLoad, usePoll, useWatched } from "./parts.js";
+import { Banner, Toasts, link, usePoll, useWatched } from "./parts.js";
 import { isUnsaved, LEAVE } from "./parts/unsaved.js";
 import { Help } from "./shell/help.js";
-import { Login } from "./shell/login.js";
+import { Login, leave } from "./shell/login.js";
 import { Notices } from "./shell/notices.js";
 import { PAGES } from "./shell/pages.js";
 
 function Console() {
   const route = useRoute();
-  const { wantsToken } = useWatched(connection);
-  const { data: me, reload: askWho } = useLoad(() => api.get("me").then(({ body }) => body));
-  const live = useLive(wantsToken);
+  const { control, wantsToken } = useWatched(connection);
+  const { data: me, reload: askWho } = usePoll(() => api.get("me").then(({ body }) => body), 30, [control]);
+  const live = useLive();
   return html`<a class="skip" href="#main" onClick=${toMain}>Skip to the page</a>
-    <${Head} route=${route} me=${me} onLeave=${askWho} />
+    <${Head} route=${route} me=${me} />
     <${Notices} live=${live} />
     <main id="main" tabindex="-1" data-page=${route.page}>
       ${me && html`<${Page} key=${route.page} route=${route} me=${me} live=${live} />`}
@@ -24,7 +24,7 @@ function Console() {
     <${Toasts} />`;
 }
 
-function Head({ route, me, onLeave }) {
+function Head({ route, me }) {
   const [open, setOpen] = useState(false);
   const [help, setHelp] = useState(false);
   useEffect(() => setOpen(false), [route.page]);
@@ -36,7 +36,7 @@ function Head({ route, me, onLeave }) {
     </nav>
     <div class="who">
       ${me && html`<span title="Your name and role">${me.name} · ${me.role}</span>`}
-      ${me?.auth === "token" && html`<button type="button" class="quiet" onClick=${() => Login.leave(onLeave)}>Sign out</button>`}
+      ${me?.auth === "token" && html`<button type="button" class="quiet" onClick=${leave}>Sign out</button>`}
       <button type="button" class="quiet" onClick=${() => setHelp(true)}>Help</button>
     </div>
     ${help && html`<${Help} onClose=${() => setHelp(false)} />`}
@@ -67,9 +67,8 @@ function Broken({ error, reset }) {
 }
 
 /** What all pages show parts of, asked for once: /stats, with the report of /readyz in it. */
-function useLive(wantsToken) {
-  const ask = () => (wantsToken ? Promise.resolve(null) : api.get("stats").then(({ body }) => body));
-  const { data: stats } = usePoll(ask, 2, [wantsToken]);
+function useLive() {
+  const { data: stats } = usePoll(() => api.get("stats").then(({ body }) => body), 2);
   useEffect(() => {
     if (stats) connection.set({ ...connection.get(), store: stats.store_up !== false });
   }, [stats]);

@@ -1,30 +1,88 @@
-"""Redis or control away: what was typed stays, and is saved when they are back."""
+"""Redis, control or the right token away: what was typed stays, and is saved when they are back."""
 
 import pytest
 from playwright.sync_api import expect
 
+from sidecar.admin.tokens import new_token
+from sidecar.admin.tokens_write import add, revoke
 from tests.e2e.system import System
 
 pytestmark = pytest.mark.e2e
 
 
+class Guarded(System):
+    """A system of this file: its parts are stopped and started again, its tokens revoked."""
+
+    def __init__(self, folder):
+        self.tokens = folder / "tokens.json"
+        super().__init__(folder, workers=1, tokens_file=self.tokens)
+
+    def new_token(self, role):
+        """Make a token of this role and return its secret."""
+        secret, token = new_token(role, role)
+        add(self.tokens, token)
+        return secret
+
+
 @pytest.fixture(scope="module")
 def system(tmp_path_factory):
-    """A system of this file: its parts are stopped, and started again."""
-    system = System(tmp_path_factory.mktemp("system"), workers=1)
+    system = Guarded(tmp_path_factory.mktemp("system"))
+    system.secret = system.new_token("operator")
     try:
         yield system.start()
     finally:
         system.stop()
 
 
-WORDS = "typed while Redis was away"
-
-
-def test_what_is_typed_outlives_an_outage_of_redis(visits, system):
+@pytest.fixture
+def visit(visits, system):
+    """Somebody who is about to sign in, with the form of a backend in view."""
     visit = visits(system)
-    visit.expected.add(503)
-    page = visit.go("#/backends/small")
+    visit.expected |= {401, 503, "refused"}
+    visit.page.goto(visit.base + "#/backends/small")
+    return visit
+
+
+def sign_in(visit, secret):
+    visit.field("Token").fill(secret)
+    visit.press("Sign in")
+
+
+def test_who_has_no_token_sees_nothing_and_who_has_one_sees_their_role(visit, system):
+    page = visit.page
+    sign_in(visit, "pm_guessed")
+    expect(page.get_by_text("This token is not known.")).to_be_visible()
+    expect(page.locator("main h1")).to_have_count(0)
+    assert visit.violations() == []
+    sign_in(visit, system.secret)
+    expect(page.get_by_role("banner")).to_contain_text("operator · operator")
+    expect(visit.field("Model")).to_have_value("small")
+
+    page.reload()
+    expect(visit.field("Model")).to_have_value("small")
+    visit.press("Sign out")
+    expect(page.get_by_role("dialog", name="Sign in")).to_be_visible()
+    expect(page.locator("main h1")).to_have_count(0)
+
+
+def test_what_is_typed_outlives_the_end_of_a_token(visit, system):
+    sign_in(visit, system.secret)
+    visit.field("Description").fill(WORDS)
+    revoke(system.tokens, "operator")
+    expect(visit.page.get_by_role("dialog", name="Sign in")).to_be_visible()
+    system.secret = system.new_token("operator")
+    sign_in(visit, system.secret)
+
+    expect(visit.page.get_by_role("dialog")).to_have_count(0)
+    expect(visit.field("Description")).to_have_value(WORDS)
+
+
+WORDS = "typed in bad times"
+
+
+def test_what_is_typed_outlives_an_outage_of_redis(visit, system):
+    page = visit.page
+    sign_in(visit, system.secret)
     expect(visit.field("Model")).to_have_value("small")
     documents = system.base_documents()
     system.local.children["redis"].stop()
@@ -53,10 +111,9 @@ def conflict(dialog):
     return dialog.get_by_role("button", name="Overwrite with mine").is_visible()
 
 
-def test_a_page_says_that_control_is_away_and_goes_on_when_it_is_back(visits, system):
-    visit = visits(system)
-    visit.expected.add("refused")
-    page = visit.go("#/backends/small")
+def test_a_page_says_that_control_is_away_and_goes_on_when_it_is_back(visit, system):
+    page = visit.page
+    sign_in(visit, system.secret)
     visit.field("Description").fill(WORDS)
     system.local.children["sidecar"].stop()
     expect(page.get_by_role("alert")).to_contain_text("Control does not answer")

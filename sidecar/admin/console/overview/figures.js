@@ -8,8 +8,8 @@ export function Figures({ stats, version }) {
   const figures = [
     ["Requests", format.rate(totals.requests_per_second)],
     ["Error rate", format.percent(totals.error_rate)],
-    ["First token p50 / p95", pair(totals.ttft_ms)],
-    ["Latency p50 / p95", pair(totals.latency_ms)],
+    ["First token p50 / p95", format.pair(totals.ttft_ms)],
+    ["Latency p50 / p95", format.pair(totals.latency_ms)],
     ["Tokens", format.rate(totals.tokens_per_second)],
     ["Cost", totals.cost_usd_per_hour === undefined ? "–" : `${format.usd(totals.cost_usd_per_hour)}/h`],
     ["Live version", version ?? "–"],
@@ -18,6 +18,3 @@ export function Figures({ stats, version }) {
     ${figures.map(([title, text]) => html`<div key=${title}><dt>${title}</dt><dd data-figure=${title}>${text}</dd></div>`)}
   </dl>`;
 }
-
-const pair = (times) =>
-  times ? html`<span class="together">${format.ms(times.p50)}</span> / <span class="together">${format.ms(times.p95)}</span>` : "–";

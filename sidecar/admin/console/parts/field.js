@@ -48,9 +48,9 @@ function TextInput({ value, onChange, attributes, placeholder, readonly, require
 
 function NumberInput({ value, onChange, attributes, placeholder, readonly, required }) {
   // Text of its own: "0." and "1e-" are on the way to a number and must not be rewritten.
-  const [text, setText] = useState(value === undefined ? "" : String(value));
+  const [text, setText] = useState(written(value));
   useEffect(() => {
-    if (numberOf(text) !== value) setText(value === undefined ? "" : String(value));
+    if (numberOf(text) !== value) setText(written(value));
   }, [value]);
   const type = (event) => {
     setText(event.target.value);
@@ -58,6 +58,12 @@ function NumberInput({ value, onChange, attributes, placeholder, readonly, requi
   };
   return html`<input ...${attributes} type="text" inputmode="decimal" value=${text} onInput=${type}
     placeholder=${placeholder} readonly=${readonly} required=${required} autocomplete="off" />`;
+}
+
+/** 1.5e-7 → "0.00000015": prices are read digit by digit. */
+function written(value) {
+  const [digits, power] = String(value ?? "").split("e-");
+  return power ? value.toFixed(Math.min(100, Number(power) + (digits.split(".")[1] ?? "").length)) : digits;
 }
 
 function numberOf(text) {

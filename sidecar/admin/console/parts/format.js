@@ -11,6 +11,12 @@ export const count = wrap((value) => (value >= 1e6 ? `${short(value / 1e6)} M` :
 export const percent = wrap((value) => `${digits(value * 100, value * 100 >= 10 ? 0 : 1)} %`);
 /** Milliseconds: 87.4 → "87 ms", 2345 → "2.3 s" */
 export const ms = wrap((value) => (value >= 1000 ? `${digits(value / 1000, 1)} s` : `${digits(value, value >= 10 ? 0 : 1)} ms`));
+/** { p50, p95 } in milliseconds → "45 / 180 ms": the unit once, where it is the same */
+export function pair(times) {
+  const [low, high] = [ms(times?.p50), ms(times?.p95)];
+  const unit = high.split(" ")[1];
+  return `${unit && low.endsWith(` ${unit}`) ? low.slice(0, -unit.length - 1) : low} / ${high}`;
+}
 /** US dollars: 0.00012 → "$0.00012" */
 export const usd = wrap((value) => (value === 0 ? "$0" : `$${value >= 1 ? value.toFixed(2) : Number(value.toPrecision(2))}`));
 /** Per second: 12.34 → "12.3/s" */

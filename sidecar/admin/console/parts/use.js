@@ -2,11 +2,12 @@
 //
 //   const { data, error, reload } = useLoad(() => api.get("routes").then((a) => a.body), [name]);
 //   const { data, error, reload } = usePoll(() => api.get("stats").then((a) => a.body), 2, []);
-//       every 2 s; pauses while the tab is hidden; keeps the last data when an answer fails
+//       every 2 s; pauses while the tab is hidden or a token is asked for; keeps the last data when an answer fails
 //   const { store } = useWatched(connection);
 //   may(me, "operator"); link("routes", name); go("routes", name);
 
-import { useCallback, useEffect, useState } from "../dom.js";
+import { connection } from "../api.js";
+import { useCallback, useEffect, useRef, useState } from "../dom.js";
 
 const ROLES = ["viewer", "operator", "admin"];
 
@@ -45,10 +46,15 @@ export function useLoad(load, inputs = []) {
   return { ...state, reload };
 }
 
-/** `useLoad`, again and again every `seconds` while somebody can see it. */
+/** `useLoad`, again and again every `seconds` while somebody can see it and may. */
 export function usePoll(load, seconds, inputs = []) {
   const { reload, ...state } = useLoad(load, inputs);
+  const { wantsToken } = useWatched(connection);
+  const refused = useRef(false);
   useEffect(() => {
+    if (refused.current && !wantsToken) reload();
+    refused.current = wantsToken;
+    if (wantsToken) return undefined; // asking without a token only fills the log of failures
     const visible = () => document.visibilityState === "visible";
     const timer = setInterval(() => visible() && reload(), seconds * 1000);
     const back = () => visible() && reload();
@@ -57,6 +63,6 @@ export function usePoll(load, seconds, inputs = []) {
       clearInterval(timer);
       document.removeEventListener("visibilitychange", back);
     };
-  }, [seconds, ...inputs]);
+  }, [seconds, wantsToken, ...inputs]);
   return { ...state, reload };
 }

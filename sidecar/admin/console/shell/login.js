@@ -1,6 +1,6 @@
 // Ask for a token above whatever is on the page, so that nothing typed there is lost.
 
-import { api, connection, token } from "../api.js";
+import { api, token } from "../api.js";
 import { html, useState } from "../dom.js";
 import { Dialog } from "../parts/dialog.js";
 
@@ -33,8 +33,8 @@ export function Login({ onDone }) {
   </${Dialog}>`;
 }
 
-Login.leave = (after) => {
+/** Forget the token, and everything that the page knows by it. */
+export function leave() {
   token.set("");
-  connection.set({ ...connection.get(), wantsToken: true });
-  after();
-};
+  location.reload();
+}
