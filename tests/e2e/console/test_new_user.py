@@ -35,7 +35,7 @@ def test_a_new_user_adds_a_backend_a_route_and_a_flag_and_rolls_back(visit, syst
     page.get_by_role("link", name="Add a flag").click()
     page.get_by_label("Name").fill("launch")
     page.get_by_label("Enabled").uncheck()
-    added(visit, "Save…")
+    added(visit, "Check and save")
 
     page.get_by_role("link", name="Routes", exact=True).click()
     page.get_by_role("link", name="Add a route").click()
@@ -43,7 +43,7 @@ def test_a_new_user_adds_a_backend_a_route_and_a_flag_and_rolls_back(visit, syst
     page.get_by_label("Order").fill("5")
     page.get_by_label("Match").fill(json.dumps({"flags.launch": True}))
     page.get_by_label("Targets, one per line").fill("mine")
-    added(visit, "Save…")
+    added(visit, "Check and save")
     assert route_of(system) == "default"
 
     page.get_by_role("link", name="Flags", exact=True).click()

@@ -25,7 +25,7 @@ def stored(system, kind, name):
 
 def save(page):
     """Save through the dialog that shows the difference."""
-    page.get_by_role("button", name="Save…").click()
+    page.get_by_role("button", name="Check and save").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name="Save", exact=True).or_(
         dialog.get_by_role("button", name="Add", exact=True)
@@ -67,7 +67,7 @@ class TestARoute:
         page = visit.go("#/routes?new=1")
         page.get_by_label("Name", exact=False).first.fill("broken")
         page.get_by_label("Targets, one per line").fill("nobody")
-        page.get_by_role("button", name="Save…").click()
+        page.get_by_role("button", name="Check and save").click()
         field = page.locator('[data-path="router.targets"]')
         expect(field.locator(".fault")).to_contain_text("nobody")
         expect(page.get_by_label("Targets, one per line")).to_have_attribute("aria-invalid", "true")
@@ -78,7 +78,7 @@ class TestARoute:
         page.get_by_role("button", name="JSON").click()
         page.get_by_label("Document (JSON)").fill('{\n  "order": }')
         expect(page.get_by_text("Line 2, column 12")).to_be_visible()
-        expect(page.get_by_role("button", name="Save…")).to_be_disabled()
+        expect(page.get_by_role("button", name="Check and save")).to_be_disabled()
 
     def test_what_the_form_does_not_know_survives_it(self, visit, system):
         router = {"type": "latency", "targets": ["small"], "metrics_duration": "LastHour"}
@@ -94,10 +94,10 @@ class TestARoute:
         visit.expected = {412}
         page = visit.go("#/routes/default")
         page.get_by_label("Description").fill("mine")
-        expect(page.get_by_role("button", name="Save…")).to_be_enabled()
+        expect(page.get_by_role("button", name="Check and save")).to_be_enabled()
         theirs = {**stored(system, "routes", "default"), "order": 900}
         system.put("routes", "default", theirs)
-        page.get_by_role("button", name="Save…").click()
+        page.get_by_role("button", name="Check and save").click()
         page.get_by_role("dialog").get_by_role("button", name="Save", exact=True).click()
         expect(page.get_by_text("Somebody else changed this in the meantime")).to_be_visible()
         assert stored(system, "routes", "default") == theirs

@@ -69,7 +69,7 @@ function Actions({ kind, known, state, reload }) {
   const ready = state.name && !state.isInvalid && (state.dirty || !known);
   return html`<div class="actions">
     ${known && html`<${DocumentSwitches} kind=${kind} name=${known} document=${state.original} etag=${state.etag} onDone=${reload} />`}
-    <button type="submit" class="primary" disabled=${!ready}>Save…</button>
+    <button type="submit" class="primary" disabled=${!ready}>Check and save</button>
   </div>`;
 }
 
