@@ -32,12 +32,11 @@ from sidecar.cli_store import (
     user,
     with_editor,
 )
-from sidecar.cli_write import Plan, as_stored, carry_out, explained, read_whole
+from sidecar.cli_write import Plan, carry_out, explained, read_whole, replacing
 
 if TYPE_CHECKING:
     from sidecar.config.check import Report
-    from sidecar.config.edits import Editor, Whole
-    from sidecar.config.writing import Edited
+    from sidecar.config.edits import Whole
 
 File = Annotated[Path, typer.Argument(help="A configuration file (JSON or YAML).", exists=True)]
 
@@ -110,19 +109,8 @@ def apply(  # noqa: PLR0913, PLR0917 - each is an option
     if only_if_empty and not whole.documents.empty:
         _leave(whole, as_json=as_json)
         return
-    documents = as_stored(report.documents, whole.documents)
-
-    async def write(editor: "Editor", *, dry_run: bool) -> "Edited":
-        return await editor.replace(
-            documents,
-            who=who or user(),
-            what=f"apply {file.name}",
-            etag=whole.etag,
-            force=force,
-            skip_tests=skip_tests,
-            dry_run=dry_run,
-        )
-
+    what, name = f"apply {file.name}", who or user()
+    write = replacing(whole, report.documents, what, name, force=force, skip_tests=skip_tests)
     carry_out(Plan(write, f"Apply {file.name}?", redis_url), yes=yes, diff=diff, as_json=as_json)
 
 

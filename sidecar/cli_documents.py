@@ -11,7 +11,7 @@ from rich.text import Text
 from sidecar.cli_completion import names_of
 from sidecar.cli_listing import table_of
 from sidecar.cli_output import Format, err, plain, print_as, print_json, print_table
-from sidecar.cli_put import Put, read
+from sidecar.cli_put import Put, putting
 from sidecar.cli_store import (
     Diff,
     Force,
@@ -157,24 +157,25 @@ def _add_get(group: typer.Typer, sort: Sort) -> None:
 # ── writing ────────────────────────────────────────────────────────────────
 
 
-def _add_put(group: typer.Typer, sort: Sort) -> None:
+def _put_help(sort: Sort) -> str:
     begun = (
         "\n\nOnce it has begun, another key, salt, group or other arms need a new version, with "
         "which its data restarts; --force gives it one."
-        if sort.kind == "experiments"
-        else ""
     )
-    example = _example(
-        f"{sort.kind} put {sort.name} {sort.one}.json",
-        f"{sort.kind} put {sort.name} --set {sort.field}",
+    return (
+        f"Write {sort.a}, or set fields of it; it is checked, and live at once."
+        "\n\nA value is JSON, and otherwise text. A path has dots and places, as in "
+        "endpoints\\[0].weight; a name with dots of its own is quoted."
+        + (begun if sort.kind == "experiments" else "")
+        + _example(
+            f"{sort.kind} put {sort.name} {sort.one}.json",
+            f"{sort.kind} put {sort.name} --set {sort.field}",
+        )
     )
 
-    @group.command(
-        "put",
-        help=f"Write {sort.a}, or set fields of it; it is checked, and live at once."
-        f"\n\nA value is JSON, and otherwise text. A path has dots and places, as in "
-        f"endpoints\\[0].weight; a name with dots of its own is quoted.{begun}{example}",
-    )
+
+def _add_put(group: typer.Typer, sort: Sort) -> None:
+    @group.command("put", help=_put_help(sort))
     def put(  # noqa: PLR0913, PLR0917 - each is an option
         name: str = _name(sort),
         file: Annotated[
@@ -197,20 +198,7 @@ def _add_put(group: typer.Typer, sort: Sort) -> None:
         as_json: Json = False,
     ) -> None:
         asked = Put(sort.kind, name, file, fields or [], unset or [], format)
-        text, there = read(asked, redis_url)
-
-        async def write(editor: "Editor", *, dry_run: bool) -> "Edited":
-            return await editor.put(
-                sort.kind,
-                name,
-                text,
-                who=who or user(),
-                **there,
-                force=force,
-                skip_tests=skip_tests,
-                dry_run=dry_run,
-            )
-
+        write = putting(asked, redis_url, who or user(), force=force, skip_tests=skip_tests)
         plan = Plan(write, "", redis_url)
         if diff:
             carry_out(plan, yes=True, diff=True, as_json=as_json)

@@ -21,13 +21,11 @@ from sidecar.cli_store import (
     with_editor,
     with_store,
 )
-from sidecar.cli_write import Plan, as_stored, carry_out, read_whole
+from sidecar.cli_write import Plan, carry_out, read_whole, replacing
 
 if TYPE_CHECKING:
     from sidecar.config.documents import Documents
-    from sidecar.config.edits import Editor
     from sidecar.config.redis_store import Change, RedisStore
-    from sidecar.config.writing import Edited
 
 
 def history(
@@ -124,25 +122,10 @@ def rollback(  # noqa: PLR0913, PLR0917 - each is an option
         return await store.version_at(version) or _gone(version)
 
     whole = with_editor(read_whole, redis_url)
-    documents = as_stored(with_store(read, redis_url), whole.documents)
-
-    async def write(editor: "Editor", *, dry_run: bool) -> "Edited":
-        return await editor.replace(
-            documents,
-            who=who or user(),
-            what=f"rollback to {version}",
-            etag=whole.etag,
-            force=force,
-            skip_tests=True,
-            dry_run=dry_run,
-        )
-
-    carry_out(
-        Plan(write, f"Roll back to version {version}?", redis_url),
-        yes=yes,
-        diff=diff,
-        as_json=as_json,
-    )
+    documents, what = with_store(read, redis_url), f"rollback to {version}"
+    write = replacing(whole, documents, what, who or user(), force=force, skip_tests=True)
+    question = f"Roll back to version {version}?"
+    carry_out(Plan(write, question, redis_url), yes=yes, diff=diff, as_json=as_json)
 
 
 def _gone(version: int) -> Any:

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, NamedTuple, TypedDict, Unpack
 
 import msgspec
 import typer
@@ -12,13 +12,14 @@ from rich.text import Text
 from sidecar.cli_fields import with_fields
 from sidecar.cli_output import Format, err, fail, plain
 from sidecar.cli_store import with_editor
-from sidecar.cli_write import kept
+from sidecar.cli_write import Write, kept
 from sidecar.config.documents import Kind
 from sidecar.config.faults import decode_object
 from sidecar.errors import UnknownDocument
 
 if TYPE_CHECKING:
     from sidecar.config.edits import Editor, Item
+    from sidecar.config.writing import Edited, Options
 
 
 class Put(NamedTuple):
@@ -42,6 +43,17 @@ class There(TypedDict, total=False):
 
     etag: str
     create: bool
+
+
+def putting(asked: Put, redis_url: str | None, who: str, **options: "Unpack[Options]") -> Write:
+    """Return what writes the document; it is read here, and fields are set in it."""
+    text, there = read(asked, redis_url)
+
+    async def write(editor: "Editor", *, dry_run: bool) -> "Edited":
+        made: Options = {**options, "dry_run": dry_run}
+        return await editor.put(asked.kind, asked.name, text, who=who, **there, **made)
+
+    return write
 
 
 def read(asked: Put, redis_url: str | None) -> tuple[bytes, There]:

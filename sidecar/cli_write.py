@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
 import msgspec
 import typer
@@ -24,7 +24,7 @@ from sidecar.errors import ConfigError, Fault
 if TYPE_CHECKING:
     from sidecar.config.documents import Documents
     from sidecar.config.edits import Editor, Whole
-    from sidecar.config.writing import Edited
+    from sidecar.config.writing import Edited, Options
 
 _NOT_LIVE = "not live until this is mended"
 _FAILED = ". See why: "
@@ -32,16 +32,29 @@ _MIXES = re.compile(r"raise version to|the next one is").search
 """What `config` says where a test failed, and where the data of an experiment would be mixed."""
 
 
+Write = Callable[..., Coroutine[Any, Any, "Edited"]]
+"""Takes the editor and ``dry_run``; must refuse (StoreConflict) what others wrote meanwhile."""
+
+
 class Plan(NamedTuple):
-    """What is to be written, and what is asked before.
+    """What is to be written, and what is asked before."""
 
-    ``write``: takes the editor and ``dry_run``. It must refuse (StoreConflict) what was written
-    by somebody else since it was planned.
-    """
-
-    write: "Callable[..., Coroutine[Any, Any, Edited]]"
+    write: Write
     question: str
     redis_url: str | None
+
+
+def replacing(
+    whole: "Whole", documents: "Documents", what: str, who: str, **options: "Unpack[Options]"
+) -> Write:
+    """Return what replaces all documents; ``whole`` is what the change is based on."""
+    documents = _as_stored(documents, whole.documents)
+
+    async def write(editor: "Editor", *, dry_run: bool) -> "Edited":
+        made: Options = {**options, "dry_run": dry_run}
+        return await editor.replace(documents, who=who, what=what, etag=whole.etag, **made)
+
+    return write
 
 
 def carry_out(plan: Plan, *, yes: bool, diff: bool, as_json: bool) -> None:
@@ -108,7 +121,7 @@ async def read_whole(editor: "Editor") -> "Whole":
     return await editor.whole()
 
 
-def as_stored(documents: "Documents", stored: "Documents") -> "Documents":
+def _as_stored(documents: "Documents", stored: "Documents") -> "Documents":
     """Return documents with the store's own text wherever it says the same in other spaces."""
     known = dict(stored.by_kind())
     merged = {
