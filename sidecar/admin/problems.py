@@ -65,7 +65,7 @@ _SAID: dict[int, str] = {
     413: "The body is too large",
     422: "Something is wrong with what was sent: `faults` has each with its path",
     428: "It exists: say by If-Match which one you have read",
-    503: "The store, or a worker, does not answer; nothing was written",
+    503: "The store, or a worker, does not answer; a write is not confirmed",
 }
 _NO_ANSWER = "The store does not answer."
 _REFUSES = "The store refuses; the log says why."

@@ -59,6 +59,8 @@ async def page(
     ``before``: the ``next`` of the page before. Raises what the client raises.
     """
     found: list[Entry] = []
+    if before is not None and not before.strip("0-"):
+        return Page(found, None)  # nothing is before the first; Redis calls that an error
     scanned, last = 0, before
     count = PAGE if wanted else min(PAGE, limit + 1)
     async for place, fields in newest(redis, stream_key(prefix), 0, before=before, page=count):

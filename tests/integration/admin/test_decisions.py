@@ -120,6 +120,13 @@ async def test_pages_follow_each_other_without_gap_or_repetition(node):
     assert before == {"before": None}
 
 
+@pytest.mark.parametrize("before", ["0-0", "000-0"])
+async def test_before_the_first_there_is_nothing(node, before):
+    await node.log(1)
+
+    assert (await node.get(before=before)).json() == {"decisions": [], "next": None}
+
+
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
@@ -231,7 +238,10 @@ async def test_a_decision_is_found_by_its_time_among_many(node):
         assert (await node.get(f"/{name}")).json()["id"] == name
 
 
-@pytest.mark.parametrize("name", [identity(1), "0" * 28, "f" * 28, "nonsense", "x" * 99])
+NOBODYS = [identity(1), "0" * 28, "f" * 28, "nonsense", "x" * 99]
+
+
+@pytest.mark.parametrize("name", NOBODYS, ids=["new", "least", "most", "short", "long"])
 async def test_a_decision_that_is_not_there_is_404_and_says_how_long_they_are_kept(node, name):
     await node.log(7)
 
