@@ -1,6 +1,7 @@
 """One change of the store: read, checked as a whole, written in one compare-and-set."""
 
 import asyncio
+import random
 from collections.abc import Callable
 from typing import NamedTuple, TypedDict
 
@@ -13,7 +14,9 @@ from sidecar.config.redis_store import RedisStore, Stored
 from sidecar.errors import ConfigError, StoreConflict
 from sidecar.model import Policy
 
-_ATTEMPTS = 5
+_ATTEMPTS = 10
+_PAUSE_SECONDS = 0.01
+_LONGEST_PAUSE_SECONDS = 0.08
 
 
 class Options(TypedDict, total=False):
@@ -71,6 +74,8 @@ class Writer:
                     # Whoever replaces everything has seen what is there: not what came since.
                     if attempt + 1 == _ATTEMPTS or error.plan.about is None:
                         raise StoreConflict("somebody else wrote at the same time") from None
+                    longest = min(_PAUSE_SECONDS * 2**attempt, _LONGEST_PAUSE_SECONDS)
+                    await asyncio.sleep(random.uniform(0, longest))  # noqa: S311 - out of step
             raise AssertionError
 
     async def _attempt(self, change: Change, who: str, options: Options) -> Edited:
