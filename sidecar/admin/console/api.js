@@ -65,10 +65,11 @@ export const documentPath = (kind, name) => `${kind}/${encodeURIComponent(name)}
 export const api = {
   get: (path, { query, signal } = {}) => request("GET", path, { query, signal }),
   post: (path, body, { query, etag } = {}) => request("POST", path, { body, query, etag }),
-  put: (path, body, { etag, create, force, dryRun } = {}) =>
-    request("PUT", path, { body, etag, create, query: { force, dry_run: dryRun } }),
-  remove: (path, { etag, force } = {}) => request("DELETE", path, { etag, query: { force } }),
+  put: (path, body, { etag, create, ...more } = {}) => request("PUT", path, { body, etag, create, query: switches(more) }),
+  remove: (path, { etag, ...more } = {}) => request("DELETE", path, { etag, query: switches(more) }),
 };
+
+const switches = ({ force, dryRun, skipTests }) => ({ force, dry_run: dryRun, skip_tests: skipTests });
 
 async function request(method, path, { body, query, etag, create, signal } = {}) {
   const answer = await send(address(path, query), {

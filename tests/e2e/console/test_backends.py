@@ -123,6 +123,31 @@ def test_a_document_can_be_edited_as_json_with_the_place_of_an_error(visit, syst
     assert stored(system, "large") == document
 
 
+def test_a_document_that_is_wrong_already_holds_up_no_edit_of_another(visit, system):
+    system.put("routes", "wrong", {"match": {"nothing.x": 1}, "router": "small"})
+    visit.go("#/backends/small")
+    visit.field("Priority").fill("9")
+    visit.press("Check and save")
+    expect(visit.page.get_by_role("dialog")).to_contain_text("routes.wrong")
+    visit.press("Save")
+    saved(visit)
+
+    assert stored(system, "small")["priority"] == 9
+
+
+def test_a_rule_test_that_would_fail_is_named_and_can_be_overruled(visit, system):
+    request = {"body": {"model": "any"}}
+    system.put("tests", "both", {"request": request, "expect": {"backend": "small"}})
+    visit.go("#/backends/small")
+    visit.field("Enabled").uncheck()
+    visit.press("Check and save")
+    expect(visit.page.get_by_role("dialog")).to_contain_text("tests.both")
+    visit.press("Save all the same")
+    saved(visit)
+
+    assert stored(system, "small")["enabled"] is False
+
+
 def two_people(visits, system):
     """Anna and Ben have opened the same backend, and Ben has saved."""
     anna, ben = visits(system), visits(system)
@@ -132,9 +157,10 @@ def two_people(visits, system):
     anna.field("Description").fill("Anna's words")
     ben.field("Priority").fill("77")
     ben.press("Check and save")
+    anna.press("Check and save")
+    expect(anna.page.get_by_role("button", name="Save", exact=True)).to_be_visible()
     ben.press("Save")
     saved(ben)
-    anna.press("Check and save")
     anna.press("Save")
     dialog = anna.page.get_by_role("dialog")
     expect(dialog).to_contain_text("Somebody else changed this")

@@ -35,7 +35,7 @@ export function SaveFlow(given) {
 
 /** The steps that ask the API; each ends in a new state. */
 function actions(given, state, setState) {
-  const { kind, name, document, before, onSaved, onFaults, onClose } = given;
+  const { name, document, onSaved, onFaults, onClose } = given;
   const guarded = (work, retry) => async () => {
     try {
       await work();
@@ -48,22 +48,34 @@ function actions(given, state, setState) {
   };
   const check = guarded(async () => {
     setState({ ...state, step: "checking" });
-    const { body } = await api.post("config/validate", { [kind]: { [name]: document } }, { query: { merge: true } });
-    if (body.faults.length) giveBack(body.faults, onFaults, onClose);
-    else setState({ ...state, step: "review", failed: body.failed_tests ?? [] });
+    setState({ ...state, step: "review", ...(await tried(given, state.etag)) });
   }, "check");
   const save = guarded(async () => {
     setState({ ...state, step: "saving" });
-    const path = documentPath(kind, name);
-    const create = before === null && !state.etag;
-    const answer = document === null
-      ? await api.remove(path, { etag: state.etag })
-      : await api.put(path, document, { etag: state.etag, create });
-    toast(`${name}: ${document === null ? "deleted" : "saved"} as version ${answer.body.version}`);
-    (answer.body.warnings ?? []).forEach((text) => toast(String(text.message ?? text), "warn"));
-    onSaved({ ...answer.body, etag: answer.body.etag ?? answer.etag });
+    const { body, etag } = await send(given, state.etag, { skipTests: Boolean(state.failed?.length) });
+    toast(`${name}: ${document === null ? "deleted" : "saved"} as version ${body.version}`);
+    onSaved({ ...body, etag: body.etag ?? etag });
   }, "save");
-  return { check, save, setState };
+  return { check, save };
+}
+
+function send({ kind, name, document, before }, etag, options) {
+  const path = documentPath(kind, name);
+  if (document === null) return api.remove(path, { etag, ...options });
+  return api.put(path, document, { etag, create: before === null && !etag, ...options });
+}
+
+/** Save for trial: what would be warned of, and which rule tests would fail. Throws what is wrong. */
+async function tried(given, etag) {
+  try {
+    const { body } = await send(given, etag, { dryRun: true });
+    return { warnings: body.warnings ?? [], failed: [] };
+  } catch (error) {
+    const tests = error.faults?.length && error.faults.every(({ path }) => path.startsWith("tests."));
+    if (!tests) throw error;
+    const { body } = await send(given, etag, { dryRun: true, skipTests: true });
+    return { warnings: body.warnings ?? [], failed: error.faults };
+  }
 }
 
 /** Faults belong to the fields, or, where nobody takes them, into the dialog. */
@@ -87,14 +99,16 @@ function Saving() {
 }
 
 function Review({ kind, name, before, document, state, act, what, onClose }) {
-  const { failed = [] } = state;
-  return html`<p>${document === null ? "This will be removed." : "The whole configuration is valid with this change."}</p>
+  const { failed = [], warnings = [] } = state;
+  const dangerous = document === null || failed.length > 0;
+  return html`<p>${document === null ? "This will be removed." : failed.length ? "Rule tests aside, this change passes every check." : "This change passes every check."}</p>
+    ${warnings.length > 0 && html`<${Banner} tone="warn" title="To know"><ul>${warnings.map((text) => html`<li key=${text}>${text}</li>`)}</ul></${Banner}>`}
     ${failed.length > 0 && html`<${Banner} tone="warn" title="Rule tests fail with this change">
       <ul>${failed.map(({ path, message }) => html`<li key=${path}><code>${path}</code>: ${message}</li>`)}</ul></${Banner}>`}
     <${DiffView} before=${before} after=${document} label=${`${kind} ${name}`} />
     <div class="actions">
       <button type="button" onClick=${onClose}>Back</button>
-      <button type="button" data-first class=${document === null ? "danger" : "primary"} onClick=${act.save}>${what}</button>
+      <button type="button" data-first class=${dangerous ? "danger" : "primary"} onClick=${act.save}>${failed.length ? `${what} all the same` : what}</button>
     </div>`;
 }
 
