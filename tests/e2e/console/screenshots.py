@@ -20,13 +20,13 @@ COLOURS = 128
 PAGES = {
     "overview": "overview",
     "backends": "backends",
-    "routes": "routes",
     "route": "routes/premium",
     "experiments": "experiments/answers",
     "decisions": "decisions",
     "flags": "flags",
     "history": "history",
 }
+WHOLE = {"overview", "experiments"}
 
 
 def documents(system):
@@ -49,6 +49,11 @@ def documents(system):
         {"name": "now", "router": {"type": "fallback", "targets": ["small"]}, "share": 60},
         {"name": "next", "router": {"type": "fallback", "targets": ["canary"]}, "share": 40},
     ]
+    rollout = {
+        "steps": [5, 40, 99],
+        "guards": [{"metric": "error_rate", "max_increase": 0.05}],
+        "min_exposures": 5000,
+    }
     return {
         "backends": backends,
         "routers": {"resilient": {"type": "fallback", "targets": ["large", "small"]}},
@@ -66,7 +71,7 @@ def documents(system):
             "long-answers": {"enabled": True, "share": 25, "description": "More room to answer"},
             "night-rates": {"enabled": False, "share": 100, "description": "Cheaper at night"},
         },
-        "experiments": {"answers": {"state": "running", "arms": arms}},
+        "experiments": {"answers": {"state": "running", "arms": arms, "rollout": rollout}},
     }
 
 
@@ -99,6 +104,19 @@ def keep(visit, path, **options):
     print(f"{path}: {path.stat().st_size // 1024} KiB")
 
 
+def explained(visit, folder):
+    """Show why: of a request that is tried on the routes, and of one that was decided."""
+    visit.go("#/routes")
+    visit.page.get_by_label("Headers").fill("x-user-id: ann\nx-user-tier: premium")
+    visit.press("Try it")
+    visit.page.locator(".explained").wait_for()
+    keep(visit, folder / "console-routes.png", full_page=True)
+    visit.go("#/decisions")
+    visit.page.get_by_role("table").get_by_role("link").first.click()
+    visit.page.locator(".explained").wait_for()
+    keep(visit, folder / "console-decision.png", full_page=True)
+
+
 def take(browser, system, folder):
     visit = Visit(browser, system.settings.admin)
     edit(visit, "canary", "Time limit (seconds)", "20")
@@ -106,7 +124,8 @@ def take(browser, system, folder):
     for name, place in PAGES.items():
         visit.page.goto("about:blank")  # no toast of the page before
         visit.go(f"#/{place}")
-        keep(visit, folder / f"console-{name}.png", full_page=name == "overview")
+        keep(visit, folder / f"console-{name}.png", full_page=name in WHOLE)
+    explained(visit, folder)
     visit.go("#/backends/small")
     visit.field("Time limit (seconds)").fill("15")
     keep(visit, folder / "console-backend.png")
@@ -122,7 +141,7 @@ def take(browser, system, folder):
 
 def main(folder):
     with tempfile.TemporaryDirectory() as scratch, running_chromium() as browser:
-        system, stop = System(Path(scratch), workers=1), threading.Event()
+        system, stop, crowd = System(Path(scratch), workers=1), threading.Event(), []
         try:
             system.start()
             system.write(documents(system))

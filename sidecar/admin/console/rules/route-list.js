@@ -92,6 +92,7 @@ function when(match) {
 function what(router) {
   if (typeof router === "string") return router;
   if (!router || typeof router !== "object") return "?";
+  if (router.type === "experiment") return `experiment (${router.experiment})`;
   const targets = (router.targets || []).map((one) => (typeof one === "string" ? one : one.model ?? "a router"));
   return `${router.type ?? router.model ?? "?"}${targets.length ? ` (${targets.join(", ")})` : ""}`;
 }
