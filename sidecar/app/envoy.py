@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from sidecar.app.tracing import sampling
+from sidecar.app.sampling import sampling
 from sidecar.settings import Settings
 from sidecar.xds.bootstrap import bootstrap
 from sidecar.xds.resources import EnvoySettings, system_ca_file

@@ -7,8 +7,9 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from sidecar import __version__
+from sidecar.app.sampling import ENDPOINTS, sampling
 from sidecar.errors import SettingsError
-from sidecar.model import Backend, Sampling, Snapshot, read_traceparent
+from sidecar.model import Backend, Snapshot, read_traceparent
 from sidecar.telemetry.gauges import SpanCollector
 from sidecar.telemetry.gen_ai import error_type
 from sidecar.telemetry.outcome import FailedAttempt, Outcome
@@ -17,19 +18,9 @@ from sidecar.telemetry.spans import Spans
 if TYPE_CHECKING:
     from sidecar.telemetry.otlp import SpanSender
 
-ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
-_SAMPLER, _ARGUMENT = "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"
 _QUEUE = "OTEL_BSP_MAX_QUEUE_SIZE"
 _log = structlog.get_logger()
-_SAMPLERS = {
-    "always_on": Sampling(1.0, follow=False),
-    "always_off": None,
-    "traceidratio": Sampling(1.0, follow=False),
-    "parentbased_always_on": Sampling(1.0),
-    "parentbased_always_off": Sampling(0.0),
-    "parentbased_traceidratio": Sampling(1.0),
-}
 
 
 class Tracing:
@@ -105,26 +96,6 @@ def _tell(outcome: Outcome) -> None:
     )
 
 
-def sampling(environ: Mapping[str, str]) -> Sampling | None:
-    """Return which requests are traced; ``None``: none, and nothing of traces is done.
-
-    Raises SettingsError, naming the variable and the legal values.
-    """
-    if not any(environ.get(name) for name in ENDPOINTS):
-        return None
-    if environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
-        return None
-    if environ.get("OTEL_TRACES_EXPORTER", "otlp") == "none":
-        return None
-    name = (environ.get(_SAMPLER) or "parentbased_always_on").lower()
-    if name not in _SAMPLERS:
-        raise SettingsError(f"{_SAMPLER}={name!r}; legal: {', '.join(_SAMPLERS)}")
-    chosen = _SAMPLERS[name]
-    if chosen is None or not name.endswith("traceidratio"):
-        return chosen
-    return chosen._replace(ratio=_ratio(environ.get(_ARGUMENT) or "1"))
-
-
 def _sender(environ: Mapping[str, str], node: str) -> "SpanSender":
     protocol = next((environ[name] for name in _PROTOCOLS if environ.get(name)), "http/protobuf")
     if protocol != "http/protobuf":
@@ -145,13 +116,3 @@ def _sender(environ: Mapping[str, str], node: str) -> "SpanSender":
         return SpanSender(attributes, __version__, int(environ.get(_QUEUE) or 2048))
     except ValueError as error:
         raise SettingsError(f"OTEL_EXPORTER_OTLP_…, OTEL_BSP_…: {error}") from None
-
-
-def _ratio(text: str) -> float:
-    try:
-        ratio = float(text)
-    except ValueError:
-        ratio = -1.0
-    if not 0 <= ratio <= 1:
-        raise SettingsError(f"{_ARGUMENT}={text!r}; legal: 0 to 1")
-    return ratio

@@ -18,7 +18,7 @@ from sidecar.app import logs
 from sidecar.app.channel import Inbox
 from sidecar.app.recording import FactsRecorder, facts_recorder
 from sidecar.app.rules import open_feed
-from sidecar.app.tracing import sampling
+from sidecar.app.sampling import sampling
 from sidecar.config.redis_client import connect
 from sidecar.explain import Records
 from sidecar.memory import LiveMemory

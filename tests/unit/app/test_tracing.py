@@ -4,7 +4,8 @@ import sys
 import pytest
 from prometheus_client import CollectorRegistry
 
-from sidecar.app.tracing import Tracing, sampling
+from sidecar.app.sampling import sampling
+from sidecar.app.tracing import Tracing
 from sidecar.errors import SettingsError
 from sidecar.model import Sampling
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 import sidecar
-from sidecar.app import tracing
+from sidecar.app import sampling, tracing
 from sidecar.errors import PointsmanError
 from sidecar.settings import PREFIX, Settings
 
@@ -41,10 +41,10 @@ def test_every_setting_is_listed():
 
 
 def test_every_variable_of_traces_is_listed():
-    named = {*tracing.ENDPOINTS, tracing._SAMPLER, tracing._ARGUMENT, tracing._QUEUE}
+    named = {*sampling.ENDPOINTS, sampling.SAMPLER, sampling.ARGUMENT, tracing._QUEUE}
 
     assert named - LISTED == set()
-    assert all(name in DEPLOYING for name in tracing._SAMPLERS)
+    assert all(name in DEPLOYING for name in sampling.SAMPLERS)
 
 
 def test_every_code_of_an_error_is_listed():
