@@ -44,7 +44,7 @@ bench: $(STAMP) ## benchmarks: prints a table and writes it to bench/
 
 lock: ## choose versions anew and pin them with their hashes (needs uv)
 	uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  pyproject.toml -o requirements-sidecar.txt
+	  --extra traces pyproject.toml -o requirements-sidecar.txt
 	uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --extra local --extra reports --extra traces --group dev pyproject.toml -o requirements-dev.txt
 
