@@ -153,7 +153,7 @@ def _with_redis(use: Callable[[Redis, Settings], Awaitable[T]], redis_url: str |
     settings = Settings.read(os.environ, redis_url=redis_url)
 
     async def opened() -> T:
-        async with connect(settings.store_url()) as redis:
+        async with connect(settings.store_url(), settings.prefix) as redis:
             return await use(redis, settings)
 
     return asyncio.run(opened())

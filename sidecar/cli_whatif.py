@@ -109,7 +109,7 @@ async def _export(settings: Settings, begin: float, output: Path, progress: Prog
     from sidecar.config.redis_client import answering, connect, place  # noqa: PLC0415
 
     async with (
-        connect(settings.store_url()) as redis,
+        connect(settings.store_url(), settings.prefix) as redis,
         answering(place(settings.store_url()), EXPORT_SECONDS),
     ):
         return await exporting.export(redis, settings.prefix, begin, output, progress)

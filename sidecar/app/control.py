@@ -84,7 +84,7 @@ class Control:
         self._series = TrafficSeries()
         self._metrics = Metrics(__version__, self._gauges())
         self._shared = SharedStats(
-            connect(settings.store_url()),
+            connect(settings.store_url(), settings.prefix),
             self._windows,
             prefix=settings.prefix,
             node=settings.node,
@@ -93,7 +93,7 @@ class Control:
         self._outcomes = Outcomes(settings, self._metrics, lambda: self._cache.current)
         self._rollouts = Rollouts(
             RedisStore(settings.store_url(), settings.prefix),
-            connect(settings.store_url()),
+            connect(settings.store_url(), settings.prefix),
             prefix=settings.prefix,
             node=settings.node,
             snapshot=lambda: self._cache.current,

@@ -38,7 +38,7 @@ class Outcomes:
     def __init__(
         self, settings: Settings, metrics: Metrics, snapshot: Callable[[], Snapshot | None]
     ) -> None:
-        self._redis = redis = connect(settings.store_url())
+        self._redis = redis = connect(settings.store_url(), settings.prefix)
         self._prefix = settings.prefix
         most = {
             ASSIGNED: settings.feedback_decisions,

@@ -13,7 +13,7 @@ def traffic_routers(settings: Settings, sources: StatsSources, ask: Ask) -> tupl
     """Return the endpoints. ``ask``: the workers, for explanations of what they decided."""
     kept = Kept(settings.decision_log, settings.decision_log_hours)
     # A client of its own: whoever looks through the log must not hold up what is written.
-    redis = connect(settings.store_url())
+    redis = connect(settings.store_url(), settings.prefix)
     trusted = settings.trusts_admin
     decisions = decisions_router(redis, settings.prefix, kept, ask, trusted=trusted)
     return stats_router(sources), decisions

@@ -93,7 +93,7 @@ def run(settings: Settings, asked: Question, progress: Progress | None = None) -
 
 async def _gather(settings: Settings, asked: Question, candidate: Snapshot) -> _Material:
     store = RedisStore(settings.store_url(), settings.prefix)
-    redis = connect(settings.store_url())
+    redis = connect(settings.store_url(), settings.prefix)
     try:
         stored = await store.load()
         live = _compile_live(stored.documents, stored.version, settings)

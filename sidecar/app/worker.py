@@ -63,7 +63,7 @@ async def _run(settings: Settings, place: int) -> None:
     feed, cache = open_feed(settings, writer=False)
     inbox = Inbox()
     cache.subscribe(inbox.use)
-    redis = connect(settings.store_url())
+    redis = connect(settings.store_url(), settings.prefix)
     guards = Guards(ca_file=None if settings.ca_file is None else str(settings.ca_file))
     memory = LiveMemory(redis, prefix=settings.prefix, verdict=guards.verdict)
     live = Live(lambda: cache.current, lambda: inbox.stats, memory, guards)

@@ -23,7 +23,7 @@ MIN_GAP_SECONDS = 0.02
 MAX_GAP_SECONDS = 0.25
 """Between two reloads while edits keep coming; the first after a quiet moment starts at once."""
 FIRST_RETRY_SECONDS = 0.1
-LONGEST_RETRY_SECONDS = 2.0
+LONGEST_RETRY_SECONDS = 1.0
 MOST_FAULTS_LOGGED = 20
 
 _log = structlog.get_logger()

@@ -1,53 +1,103 @@
 """How Redis is reached: URL, time limits, and its errors told as ours."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
-from redis.asyncio import Redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.crc import key_slot
 from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as NoAnswer
 from redis.maint_notifications import MaintNotificationsConfig
 
-from sidecar.errors import StoreError, StoreUnreachable
+from sidecar.config.following import Following, FollowingTls
+from sidecar.config.masters import Masters, SentinelMasters, SlotMasters
+from sidecar.config.redis_url import SENTINEL, ManyNodes, parse
+from sidecar.errors import SettingsError, StoreError, StoreUnreachable
 
-SCHEMES = ("redis", "rediss", "unix")
-LATER = ("redis+sentinel", "redis+cluster")
+ONE_NODE = ("redis", "rediss", "unix")
+MANY_NODES = ("redis+sentinel", "redis+cluster", "rediss+sentinel", "rediss+cluster")
+
+_WRONG = (
+    "the port or an option in the URL is wrong",
+    (
+        "a host, the master's name, the database or an option in the URL is wrong; legal are "
+        "redis+sentinel://host:port,host:port/master-name/0 and redis+cluster://host:port,host:port"
+    ),
+)
 
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
+_TAGGED = re.compile(r"\{[^{}]+\}")
+"""A prefix that keeps all keys in one slot."""
 
 
-def connect(url: str) -> Redis:
-    """Return a client for ``url``; it connects on first use.
+def connect(url: str, prefix: str = "pointsman:") -> Redis:
+    """Return a client for ``url``; it connects on first use, to the master where there are more.
 
-    Raises StoreError when the URL is wrong, naming the legal schemes.
+    ``prefix``: of all keys that are used; in a Cluster it decides which node that is.
+    Raises StoreError when the URL is wrong, naming the legal schemes; SettingsError when the
+    prefix does not do for a Cluster.
     """
     scheme = url.partition("://")[0]
-    legal = ", ".join(f"{name}://" for name in SCHEMES)
-    if scheme in LATER:
-        raise StoreError(f"{scheme}:// is not supported yet; legal: {legal}")
-    if scheme not in SCHEMES:
+    if scheme not in (*ONE_NODE, *MANY_NODES):
+        legal = ", ".join(f"{name}://" for name in (*ONE_NODE, *MANY_NODES))
         raise StoreError(f"{place(url)} is not the URL of a Redis; legal: {legal}")
     try:
-        return Redis.from_url(
-            url,
-            protocol=3,
-            client_name="pointsman",
-            socket_connect_timeout=CONNECT_SECONDS,
-            # Limits are set in ``answering``: redis-py's own use asyncio.wait_for, which before
-            # Python 3.12 loses a cancellation now and then, and the process would never end.
-            socket_timeout=None,
-            # The feed retries with a full reload; a silent retry here could repeat a write.
-            retry=Retry(NoBackoff(), 0),
-            maint_notifications_config=MaintNotificationsConfig(enabled=False),
-        )
+        pool = _pool_of_one(url) if scheme in ONE_NODE else _pool_of_many(url, prefix)
+        # An option that redis-py does not know would otherwise be found at the first connection.
+        pool.connection_class(**pool.connection_kwargs)
     except (ValueError, TypeError):
         # What redis-py says quotes a piece of the URL, and that may be of the password.
-        raise StoreError(f"{place(url)}: the port or an option in the URL is wrong") from None
+        raise StoreError(f"{place(url)}: {_WRONG[scheme in MANY_NODES]}") from None
+    return Redis.from_pool(pool)
+
+
+def _options() -> dict[str, Any]:
+    return {
+        "protocol": 3,
+        "client_name": "pointsman",
+        # redis-py's version means nothing to Redis before 7.2, and needs a right more.
+        "driver_info": None,
+        "socket_connect_timeout": CONNECT_SECONDS,
+        # Limits are set in ``answering``: redis-py's own use asyncio.wait_for, which before
+        # Python 3.12 loses a cancellation now and then, and the process would never end.
+        "socket_timeout": None,
+        # The feed retries with a full reload; a silent retry here could repeat a write.
+        "retry": Retry(NoBackoff(), 0),
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+    }
+
+
+def _pool_of_one(url: str) -> ConnectionPool:
+    return ConnectionPool.from_url(url, **_options())
+
+
+def _pool_of_many(url: str, prefix: str) -> ConnectionPool:
+    known = parse(url)
+    kind = FollowingTls if known.tls else Following
+    return ConnectionPool(
+        connection_class=kind, masters=_masters(known, prefix), **_options() | known.options
+    )
+
+
+def _masters(known: ManyNodes, prefix: str) -> Masters:
+    options = _options() | {"protocol": 2, "client_name": None}
+    if known.kind == SENTINEL:
+        options |= known.sentinel_options
+        return SentinelMasters(known.nodes, known.name, options, tls=known.tls)
+    if not _TAGGED.match(prefix):
+        raise SettingsError(
+            f"POINTSMAN_PREFIX={prefix!r} would spread keys over the nodes of a Redis Cluster; it "
+            "must begin with a name in braces, such as {pointsman}:"
+        )
+    options |= known.options
+    return SlotMasters(known.nodes, key_slot(prefix.encode()), options, tls=known.tls)
 
 
 def place(url: str) -> str:

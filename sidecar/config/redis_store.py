@@ -70,7 +70,7 @@ class RedisStore:
     """
 
     def __init__(self, url: str, prefix: str = "pointsman:") -> None:
-        self._redis: Any = connect(url)
+        self._redis: Any = connect(url, prefix)
         self._where = place(url)
         self.prefix = prefix
         self._version, self._digest = f"{prefix}version", f"{prefix}digest"

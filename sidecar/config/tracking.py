@@ -23,14 +23,15 @@ class Changes:
     def __init__(self, connection: Any, every: frozenset[str], where: str) -> None:
         self._connection = connection
         self._every = every
+        self._probe = min(every)
         self._where = where
         self._asked = False
 
     async def wait(self) -> frozenset[str]:
         """Return the keys that were written, as soon as there are any.
 
-        Raises StoreUnreachable when the connection ends, or is silent and does not answer a PING:
-        a peer that vanished without a word would otherwise look like one without news.
+        Raises StoreUnreachable when the connection ends, or is silent and does not answer: a peer
+        that vanished without a word would otherwise look like one without news.
         """
         changed: frozenset[str] = frozenset()
         while not changed:
@@ -53,9 +54,10 @@ class Changes:
         async with answering(self._where, IDLE_SECONDS + ANSWER_SECONDS):
             reply = await self._connection.read_response(timeout=IDLE_SECONDS, push_request=True)
             if reply is None and self._asked:
-                raise StoreUnreachable(f"{self._where}: no answer to PING")
+                raise StoreUnreachable(f"{self._where}: no answer to EXISTS")
             if reply is None:
-                await self._connection.send_command("PING")
+                # Not PING: a node that lost the key to another one of its Cluster says so.
+                await self._connection.send_command("EXISTS", self._probe)
         self._asked = reply is None
         return reply.keys if isinstance(reply, _Pushed) else frozenset()
 

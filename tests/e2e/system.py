@@ -30,10 +30,14 @@ class System:
             listen=Address("127.0.0.1", free_port()),
             admin=Address("127.0.0.1", free_port()),
             envoy_admin=Address("127.0.0.1", free_port()),
-            redis_url=f"redis://{self.redis_address}/0",
             run_dir=folder / "run",
             state_dir=folder / "state",
-            **{"workers": 2, "log_format": "json", **settings},
+            **{
+                "redis_url": f"redis://{self.redis_address}/0",
+                "workers": 2,
+                "log_format": "json",
+                **settings,
+            },
         )
         self.local = Local(self.settings)
         self.models: dict[str, DemoModel] = {}
@@ -91,16 +95,16 @@ class System:
         """Replace all documents, as somebody with redis-cli would."""
         with self.redis.pipeline() as pipe:
             for kind in KINDS:
-                pipe.delete(f"pointsman:{kind}")
+                pipe.delete(f"{self.settings.prefix}{kind}")
                 for name, document in documents.get(kind, {}).items():
-                    pipe.hset(f"pointsman:{kind}", name, json.dumps(document))
+                    pipe.hset(f"{self.settings.prefix}{kind}", name, json.dumps(document))
             pipe.execute()
 
     def put(self, kind, name, document):
-        self.redis.hset(f"pointsman:{kind}", name, json.dumps(document))
+        self.redis.hset(f"{self.settings.prefix}{kind}", name, json.dumps(document))
 
     def drop(self, kind, *names):
-        self.redis.hdel(f"pointsman:{kind}", *names)
+        self.redis.hdel(f"{self.settings.prefix}{kind}", *names)
 
     def fresh_backend(self, model="small", **fields):
         """Add a backend under a name of its own: ejection in Envoy is per name."""
