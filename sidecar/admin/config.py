@@ -165,9 +165,7 @@ def _add_history(router: APIRouter, editor: Editor) -> None:
     )
     async def changes(
         v: VersionNumber,
-        to: Annotated[
-            int | None, Query(ge=1, lt=_LAST, description="From `v` to this one")
-        ] = None,
+        to: Annotated[int | None, Query(ge=1, lt=_LAST, description="From `v` to this one")] = None,
     ) -> Response:
         found = await editor.version_changes(v, to)
         return _json({"changes": [*map(_change, found)]})
