@@ -1,7 +1,8 @@
 """Names of documents for the shell's completion: quick, and silent when the store is away."""
 
+import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import typer
@@ -37,16 +38,21 @@ def versions(ctx: typer.Context, incomplete: str) -> list[str]:
     return [version for version in found if version.startswith(incomplete)]
 
 
-def _read(ctx: typer.Context, ask: Callable[[Any, str], list[Any]]) -> list[Any]:
+def _read(ctx: typer.Context, ask: Callable[[Any, str], Awaitable[list[Any]]]) -> list[Any]:
     try:
         # Loading it takes longer than all the rest of a command that needs no Redis.
-        from redis import Redis  # noqa: PLC0415
+        from sidecar.config.redis_client import connect  # noqa: PLC0415
 
         settings = Settings.read(os.environ, redis_url=ctx.params.get("redis_url"))
-        with Redis.from_url(
-            settings.store_url(), socket_timeout=SECONDS, socket_connect_timeout=SECONDS
-        ) as redis:
-            return ask(redis, settings.prefix)
+
+        async def asked() -> list[Any]:
+            async with (
+                asyncio.timeout(SECONDS),
+                connect(settings.store_url(), settings.prefix) as redis,
+            ):
+                return await ask(redis, settings.prefix)
+
+        return asyncio.run(asked())
     except Exception:  # noqa: BLE001
         # A message would land in the middle of the line that somebody types.
         return []
