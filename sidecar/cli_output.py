@@ -56,8 +56,8 @@ def confirmed(question: str, *, yes: bool) -> bool:
     """Ask on a terminal; without one, or with ``yes``, the answer is yes."""
     if yes or not on_terminal():
         return True
-    err().print(Text.assemble((question, "bold"), " [y/N] "), end="")
     try:
+        err().print(Text.assemble((question, "bold"), " [y/N] "), end="")
         return input().strip().lower() in {"y", "yes"}
     except (EOFError, KeyboardInterrupt):
         err().print()

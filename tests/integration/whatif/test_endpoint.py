@@ -1,12 +1,11 @@
 """`POST /api/v1/whatif`: answered in a process of its own, one question at a time."""
 
 import asyncio
-import json
 
 import httpx
 import pytest
-from fastapi import FastAPI
 
+from sidecar.admin.http import admin_app
 from sidecar.admin.whatif import whatif_router
 from sidecar.app.whatif import Asker
 from sidecar.config.documents import Documents
@@ -22,9 +21,9 @@ def settings(redis_url):
 
 
 def client(settings, **given):
-    app = FastAPI()
-    app.include_router(whatif_router(Asker(settings, **given)))
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://admin")
+    router = whatif_router(Asker(settings, **given))
+    app = admin_app(lambda _accept: (b"", ""), lambda: (True, {}), router)
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost")
 
 
 async def ask(http, **question):
@@ -57,7 +56,7 @@ async def test_what_takes_too_long_is_ended_and_the_next_question_may_come(setti
 async def test_faults_of_the_candidate_are_listed(settings):
     wrong = RULES | {"routes": {"a": {"router": "gone"}, "b": {"order": "x"}}}
     async with client(settings) as http:
-        told = await http.post("/api/v1/whatif", content=json.dumps({"config": wrong}))
+        told = await http.post("/api/v1/whatif", json={"config": wrong})
 
     assert (told.status_code, told.headers["content-type"]) == (422, "application/problem+json")
     assert {fault["path"].split(".")[1] for fault in told.json()["faults"]} == {"a", "b"}
