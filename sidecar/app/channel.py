@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from sidecar.model import LIMITED, BackendStats, Odds, Snapshot, Stats
+from sidecar.model import LIMITED, BackendStats, Odds, Out, Snapshot, Stats
 
 Bandits = Mapping[str, Mapping[str, Odds]]
 """As in `Stats.bandits`."""
@@ -38,6 +38,7 @@ class Bulletin(msgspec.Struct, frozen=True):
     ready: frozenset[str] | None = None
     bandits: msgspec.Raw = NO_BANDITS
     """Made by `packed`; read only when they differ from the last ones."""
+    out: Mapping[str, Out] = {}
 
 
 _decoder = msgspec.msgpack.Decoder(Bulletin)
@@ -95,7 +96,9 @@ class Inbox:
         if ready is not None:
             unready = self._backends - ready
             unlimited = frozenset(name for name in self._limited if name + LIMITED not in ready)
-        self.stats = Stats(self._bulletin.backends, unready, self._bandits, unlimited)
+        self.stats = Stats(
+            self._bulletin.backends, unready, self._bandits, unlimited, self._bulletin.out
+        )
 
 
 def _sharing(new: Bandits, old: Bandits) -> Bandits:

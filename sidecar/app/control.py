@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ from sidecar.app.whatif import Asker
 from sidecar.app.workers import Workers
 from sidecar.config.redis_client import connect
 from sidecar.config.redis_store import RedisStore
-from sidecar.model import Snapshot, Stats
+from sidecar.model import Out, Snapshot, Stats
 from sidecar.settings import Settings
 from sidecar.telemetry.access_log import access_log_handlers
 from sidecar.telemetry.gauges import Gauges
@@ -76,9 +77,9 @@ class Control:
         self._access = access
         self._feed, self._cache = open_feed(settings, writer=True)
         self._workers = Workers(settings)
-        self._publisher = Publisher(envoy_settings(settings), self._on_missing)
+        self._publisher = Publisher(envoy_settings(settings), lambda _: self._inform_workers())
         admin = EnvoyAdmin(settings.envoy_admin.host, settings.envoy_admin.port)
-        self._envoy = EnvoyWatch(admin, self._publisher, self._feed.note)
+        self._envoy = EnvoyWatch(admin, self._publisher, self._feed.note, self._out)
         self._published: Snapshot | None = None
         self._windows = Windows()
         self._series = TrafficSeries()
@@ -126,6 +127,7 @@ class Control:
                 ("envoy", self._envoy.run()),
                 ("outcomes", self._outcomes.run()),
                 ("bandits", self._outcomes.bandits.run(self._take_odds)),
+                ("ejections", self._outcomes.ejections.run(self._inform_workers)),
                 ("rollouts", self._rollouts.run()),
                 ("feedback", self._outcomes.clients_server().serve()),
                 ("admin", admin.serve()),
@@ -179,9 +181,6 @@ class Control:
             self._published = snapshot
             self._inform_workers()
 
-    def _on_missing(self, _missing: frozenset[str]) -> None:
-        self._inform_workers()
-
     def _take_totals(self, totals: Totals) -> None:
         self._totals = totals
         self._inform_workers()
@@ -195,7 +194,11 @@ class Control:
 
     def _bulletin(self) -> Bulletin:
         stats = view(self._totals, self._shared.in_flight(), ())
-        return Bulletin(dict(stats.backends), self._ready(), self._odds)
+        ready = None if self._published is None else self._publisher.ready
+        return Bulletin(dict(stats.backends), ready, self._odds, out=self._out())
+
+    def _out(self) -> Mapping[str, Out]:
+        return self._outcomes.ejections.out
 
     def _stats(self) -> Stats:
         """Return the statistics as a worker would see them now."""
@@ -204,9 +207,6 @@ class Control:
             inbox.use(self._cache.current)
         inbox.take(self._bulletin())
         return inbox.stats
-
-    def _ready(self) -> frozenset[str] | None:
-        return None if self._published is None else self._publisher.ready
 
     # ── Envoy → metrics ────────────────────────────────────────────────────
 
@@ -219,7 +219,7 @@ class Control:
             self._metrics,
             self._windows,
             listeners=listeners,
-            attempt_listeners=[self._series.attempt, self._tracing.attempt],
+            attempt_listeners=[self._series.attempt, self._tracing.attempt, self._outcomes.attempt],
         )
         server.add_generic_rpc_handlers((access_log_handlers(sink),))
         server.add_insecure_port(f"unix:{socket}")

@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 
+from sidecar.model import Out
 from sidecar.xds.envoy_admin import AdminUnreachable, BackendHealth, EnvoyAdmin
 from sidecar.xds.publish import Publisher
 
@@ -14,13 +15,20 @@ _log = structlog.get_logger()
 
 
 class EnvoyWatch:
-    """Keeps it in view. ``note``: shows a rejection where rejected documents are shown."""
+    """Keeps it in view. ``note``: shows a rejection where rejected documents are shown.
+
+    ``out``: backends that are out on all nodes, whatever this node's Envoy thinks of them.
+    """
 
     def __init__(
-        self, envoy: EnvoyAdmin, publisher: Publisher, note: Callable[[str, str | None], None]
+        self,
+        envoy: EnvoyAdmin,
+        publisher: Publisher,
+        note: Callable[[str, str | None], None],
+        out: Callable[[], Mapping[str, Out]] = dict,
     ) -> None:
-        self.health: Mapping[str, BackendHealth] = {}
-        """By backend; empty while Envoy does not answer."""
+        self._told: Mapping[str, BackendHealth] = {}
+        self._out = out
         self.reachable = False
         self.refusals = 0
         """How often Envoy refused resources."""
@@ -33,15 +41,24 @@ class EnvoyWatch:
         """Ask until cancelled."""
         while True:
             try:
-                self.health, self.reachable = await self._envoy.backends(), True
+                self._told, self.reachable = await self._envoy.backends(), True
             except AdminUnreachable:
-                self.health, self.reachable = {}, False
+                self._told, self.reachable = {}, False
             self._notice(self._publisher.rejection)
             await asyncio.sleep(SECONDS)
 
+    @property
+    def health(self) -> dict[str, BackendHealth]:
+        """By backend; empty while Envoy does not answer."""
+        out = self._out()
+        return {
+            name: one._replace(healthy=False, reason=out[name].reason) if name in out else one
+            for name, one in self._told.items()
+        }
+
     def in_flight(self) -> dict[str, int]:
         """Return the requests of this node that are under way, by backend."""
-        return {name: one.in_flight for name, one in self.health.items()}
+        return {name: one.in_flight for name, one in self._told.items()}
 
     def healthy(self) -> dict[str, bool]:
         """Return which backends take traffic."""

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 
 from sidecar.admin.experiments import experiments_router
 from sidecar.admin.feedback import Desk, clients_app, feedback_router
+from sidecar.app.ejection import open_ejections
 from sidecar.app.http import Server, server
 from sidecar.config.redis_client import connect
 from sidecar.model import Experiment, Snapshot
@@ -21,7 +22,7 @@ from sidecar.telemetry.feedback import Accepted, Feedback
 from sidecar.telemetry.gauges import BanditCollector
 from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.outbox import Outbox
-from sidecar.telemetry.outcome import Outcome
+from sidecar.telemetry.outcome import FailedAttempt, Outcome
 from sidecar.telemetry.tally import Tally
 from sidecar.xds.resources import FEEDBACK_SOCKET
 
@@ -59,6 +60,7 @@ class Outcomes:
             metrics.decision_log,
         )
         self.bandits = Bandits(redis, settings.prefix)
+        self.ejections = open_ejections(settings, metrics)
         metrics.registry.register(BanditCollector(self.bandits.probabilities))
         sources = (self._sums, self._index, self._decisions, self.bandits)
         self._outbox = Outbox(redis, settings.node, sources)
@@ -68,6 +70,7 @@ class Outcomes:
     def use(self, snapshot: Snapshot) -> None:
         """Know the experiments and the bandits of ``snapshot``."""
         self.bandits.use(snapshot)
+        self.ejections.use(snapshot)
         self._pairs = pairs_of(snapshot.experiments.values())
 
     async def run(self) -> None:
@@ -94,6 +97,7 @@ class Outcomes:
 
     def outcome(self, outcome: Outcome) -> None:
         """Take what came of one request."""
+        self.ejections.outcome(outcome)
         if outcome.undecided or not outcome.decision_id:
             return
         snapshot = self._snapshot()
@@ -105,6 +109,10 @@ class Outcomes:
             self.bandits.add(outcome, values)
         self._decisions.add(outcome, values, backend.model if backend else "")
         self._index.add(outcome)
+
+    def attempt(self, attempt: FailedAttempt) -> None:
+        """Take a failed attempt."""
+        self.ejections.attempt(attempt)
 
     def _count(self, result: str, count: int) -> None:
         self._metrics.experiment_outcomes(result, count)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sidecar.choose.definition import label
+from sidecar.choose.ejection import put_back
 from sidecar.choose.fallback import AsListed
 from sidecar.choose.fitness import unfit
 from sidecar.choose.strategies import STRATEGIES
@@ -100,8 +101,9 @@ def plan(router: Router, context: Context) -> Plan | None:
     """Return what to try for this request, best first; ``None`` when nothing is available.
 
     Backends that are disabled, not ready or unfit for the request are left out, exact duplicates
-    too, and a plan ends after MAX_ATTEMPTS. The probability is that of the draws on the way to
-    the first attempt. Raises Pending when a guard has to be asked first.
+    too, and a plan ends after MAX_ATTEMPTS; those that are out come last. The
+    probability is that of the draws on the way to the first attempt. Raises Pending when a guard
+    has to be asked first.
     """
     prepared = prepare(router)
     out = context.stats.unready
@@ -109,7 +111,10 @@ def plan(router: Router, context: Context) -> Plan | None:
         out = out.union(misfits)
         if context.trail is not None:
             context.trail.unfit = misfits
-    return _plan(prepared, context, out)
+    found = _plan(prepared, context, out)
+    if found is None or prepared.names.isdisjoint(context.stats.out):
+        return found
+    return put_back(found, context)
 
 
 def _plan(router: Prepared, context: Context, out: frozenset[str]) -> Plan | None:

@@ -10,7 +10,7 @@ import msgspec
 from sidecar.config.faults import decode
 from sidecar.config.prices import PriceDocument, Prices, compile_prices
 from sidecar.errors import ConfigError, Fault
-from sidecar.model import CONTROL_FIELDS, Backend, Endpoint, Health
+from sidecar.model import CONTROL_FIELDS, Backend, Ejection, Endpoint, Health
 
 _LEGAL_URL = "http://host[:port][/path], https://host[:port][/path]"
 _URL = re.compile(
@@ -51,6 +51,16 @@ class HealthDocument(_Document, frozen=True):
     interval_seconds: Seconds = 10.0
 
 
+class EjectionDocument(_Document, frozen=True):
+    """When a backend that fails is taken out, and for how long."""
+
+    consecutive_failures: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 5
+    error_rate: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.5
+    min_requests: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 20
+    base_seconds: Annotated[float, msgspec.Meta(ge=1, le=3600)] = 10.0
+    max_seconds: Annotated[float, msgspec.Meta(ge=1, le=86400)] = 300.0
+
+
 class BackendDocument(_Document, frozen=True):
     """``model`` defaults to the document's name, ``provider`` to ``default``."""
 
@@ -69,6 +79,7 @@ class BackendDocument(_Document, frozen=True):
     credential: str | None = None
     credential_header: str = "authorization"
     health: HealthDocument | None = None
+    ejection: EjectionDocument | bool = EjectionDocument()
     description: str = ""
     tags: dict[str, str] = {}
 
@@ -122,9 +133,14 @@ def _backend(name: str, document: BackendDocument, prices: Prices) -> Backend:
         credential=document.credential,
         credential_header=document.credential_header.lower(),
         health=Health(health.path, health.interval_seconds) if health else None,
+        ejection=_ejection(document.ejection),
         description=document.description,
         tags=document.tags,
     )
+
+
+def _ejection(given: EjectionDocument | bool) -> Ejection | None:
+    return None if isinstance(given, bool) else Ejection(*msgspec.structs.astuple(given))
 
 
 def _endpoint(given: str | EndpointDocument) -> Endpoint:
@@ -213,12 +229,22 @@ def _check_fields(document: BackendDocument, path: str) -> Iterator[Fault]:
         yield Fault(
             f"{path}.health.path", "must start with / and have only visible ASCII characters"
         )
+    yield from _check_ejection(document.ejection, f"{path}.ejection")
     yield from _check_lines(document, path)
     for field in ("model", "messages", "stream", *CONTROL_FIELDS):
         if field in document.defaults:
             yield Fault(
                 f"{path}.defaults.{field}", "is no parameter of a model and cannot be a default"
             )
+
+
+def _check_ejection(given: EjectionDocument | bool, path: str) -> Iterator[Fault]:
+    if given is True:
+        yield Fault(path, "must be an object, or false to switch it off; it is on without a word")
+    elif given and given.max_seconds < given.base_seconds:
+        yield Fault(
+            f"{path}.max_seconds", f"must not be less than base_seconds ({given.base_seconds:g})"
+        )
 
 
 def _check_lines(document: BackendDocument, path: str) -> Iterator[Fault]:

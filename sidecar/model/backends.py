@@ -43,6 +43,18 @@ class Health(msgspec.Struct, frozen=True):
     interval_seconds: float = 10.0
 
 
+class Ejection(msgspec.Struct, frozen=True):
+    """When a backend is taken out on all nodes: so many failures in a row, or so large a share of
+    at least ``min_requests`` in the last minute. First for ``base_seconds``, then ever longer.
+    """
+
+    consecutive_failures: int = 5
+    error_rate: float = 0.5
+    min_requests: int = 20
+    base_seconds: float = 10.0
+    max_seconds: float = 300.0
+
+
 class Backend(msgspec.Struct, frozen=True):
     """A model at a provider. Its name is also the name of its Envoy cluster."""
 
@@ -65,6 +77,7 @@ class Backend(msgspec.Struct, frozen=True):
     credential: str | None = None
     credential_header: str = "authorization"
     health: Health | None = None
+    ejection: Ejection | None = Ejection()
     description: str = ""
     tags: Mapping[str, str] = {}
 
@@ -105,6 +118,15 @@ class BackendStats(msgspec.Struct, frozen=True):
     in_flight: int = 0
 
 
+class Out(NamedTuple):
+    """A backend that is out, and why. ``trial``: a few requests may try it now; each such round
+    has a name of its own.
+    """
+
+    reason: str
+    trial: str = ""
+
+
 class Odds(NamedTuple):
     """How a bandit draws, by the places of its targets.
 
@@ -119,10 +141,12 @@ class Stats(msgspec.Struct, frozen=True):
     """Frozen view of all backends.
 
     ``unready``: those that Envoy does not have (yet). ``unlimited``: those that it has, but not
-    yet with their own time limit. ``bandits``: bandit → bucket → how it draws.
+    yet with their own time limit. ``bandits``: bandit → bucket → how it draws. ``out``: those
+    that fail, and are tried after all others.
     """
 
     backends: Mapping[str, BackendStats] = {}
     unready: frozenset[str] = frozenset()
     bandits: Mapping[str, Mapping[str, Odds]] = {}
     unlimited: frozenset[str] = frozenset()
+    out: Mapping[str, Out] = {}

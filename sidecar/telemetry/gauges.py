@@ -44,7 +44,7 @@ _METRICS = {
     ),
     "healthy": (
         "pointsman_backend_healthy",
-        "1 while Envoy has a healthy host for this backend.",
+        "1 while Envoy has a healthy host for this backend and no node's requests took it out.",
     ),
 }
 

@@ -15,6 +15,7 @@ from sidecar.decide import DEFAULT, INLINE, NAMED, STORED
 from sidecar.errors import RequestError
 from sidecar.model import Backend, Snapshot
 from sidecar.telemetry.answers import Answers
+from sidecar.telemetry.ejection import REASONS
 from sidecar.telemetry.exposition import Counter, Histogram
 from sidecar.telemetry.feedback import kinds
 from sidecar.telemetry.gauges import GaugeCollector, Gauges
@@ -57,6 +58,8 @@ _HELP = {
     "pointsman_fallbacks": "Steps from a backend that failed to the next one of the plan.",
     "pointsman_cost_usd": "US dollars: counted tokens times the backend's price when the request "
     "began, cached input at its own price.",
+    "pointsman_ejections": "How often a backend went out, as seen here. reason: "
+    "consecutive_failures, error_rate (of the last minute), trial (failed when tried again).",
     "pointsman_feedback": "Feedback that was taken, repeated feedback included. backend: the one "
     "that answered the request; metric: other when no experiment has it.",
     "pointsman_experiment_outcomes": "Outcomes of requests in experiments, one per arm. kept: in "
@@ -97,6 +100,7 @@ class Metrics:
         )
         self._cost = self._counter("cost_usd", backend=backend)
         self._errors = self._counter("errors", code=Names(learn=True))
+        self._ejections = self._counter("ejections", backend=backend, reason=Names(*REASONS))
         self._known_experiments: AbstractSet[str] = frozenset()
         self._experiments, self._arms = Names(), Names()
         self._assignments = self._counter(
@@ -176,6 +180,10 @@ class Metrics:
         """Count an error or a warning that no access log entry tells of."""
         self._errors.of(code).inc()
 
+    def ejection(self, backend: str, reason: str) -> None:
+        """Count that a backend went out."""
+        self._ejections.of(backend, reason).inc()
+
     def feedback(self, backend: str, metric: str) -> None:
         """Count feedback that was taken."""
         self._feedback.of(backend, metric).inc()
@@ -222,6 +230,8 @@ class Metrics:
         self._attempts.prepare(islice(attempts, _PREPARED))
         self._experiment_outcomes.prepare((result,) for result in _WRITTEN)
         self._decision_log.prepare((result,) for result in _WRITTEN)
+        ejections = product(self._configured, REASONS)
+        self._ejections.prepare(islice(ejections, _PREPARED))
         self._cost.prepare((name,) for name in islice(self._configured, _PREPARED))
         self._answers.prepare(self._configured)
         self._decisions.prepare(islice(_possible_decisions(reached), _PREPARED))

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from sidecar.model import Backend, Endpoint, Health, Snapshot
+from sidecar.model import Backend, Ejection, Endpoint, Health, Snapshot
 from sidecar.xds.attempt import attempt_filters
 from sidecar.xds.limits import limited_cluster
 from sidecar.xds.resources import (
@@ -62,7 +62,7 @@ def backend_cluster(
         connect_timeout=seconds(min(CONNECT_SECONDS, backend.timeout_seconds)),
         lb_policy="LEAST_REQUEST",
         load_assignment=_endpoints(backend, urls),
-        outlier_detection=_ejection(len(urls)),
+        outlier_detection=_ejection(len(urls), backend.ejection),
         circuit_breakers=raised_breakers(),
         typed_extension_protocol_options=http_options(
             # Shorter than what servers keep idle connections for (uvicorn: 5 s), so that no
@@ -132,16 +132,18 @@ def _authority(url: SplitResult) -> str:
     return host if default or url.scheme == "https" else url.netloc.rpartition("@")[2]
 
 
-def _ejection(hosts: int) -> dict[str, Any]:
+def _ejection(hosts: int, rules: Ejection | None) -> dict[str, Any]:
     """Return outlier detection that can eject all real hosts, but never the refusing one too.
 
-    When both are out, Envoy panics and sends traffic to hosts that it knows to be broken.
+    When both are out, Envoy panics and sends traffic to hosts that it knows to be broken. Nobody
+    is out for longer than all nodes agree to: else who is tried again would fail without a chance.
     """
+    rules = rules or Ejection()
     return {
         "consecutive_5xx": 5,
         "interval": "1s",
-        "base_ejection_time": "10s",
-        "max_ejection_time": "60s",
+        "base_ejection_time": seconds(min(10.0, rules.base_seconds)),
+        "max_ejection_time": seconds(min(60.0, rules.max_seconds)),
         "max_ejection_percent": 100 * hosts // (hosts + 1),
         "enforcing_success_rate": 0,
         # A server whose /health answers can still fail every request.

@@ -51,8 +51,8 @@ def asked(headers, **body):
     return facts.read("/v1/chat/completions", headers, content)
 
 
-def decided(snapshot, headers, out=(), entropy=None, **body):
-    stats = Stats(unready=frozenset(out))
+def decided(snapshot, headers, out=(), entropy=None, stats=None, **body):
+    stats = stats or Stats(unready=frozenset(out))
     return decide(snapshot, stats, asked(headers, **body), entropy or Dealt([]), 1.8e9)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from sidecar.config.backends import compile_backend
 from sidecar.errors import ConfigError
-from sidecar.model import Backend, Endpoint, Health, Price
+from sidecar.model import Backend, Ejection, Endpoint, Health, Price
 
 FULL = {
     "model": "gpt-4o",
@@ -29,6 +29,7 @@ FULL = {
     "credential": "env:OPENAI_API_KEY",
     "credential_header": "X-Api-Key",
     "health": {"path": "/health", "interval_seconds": 5},
+    "ejection": {"consecutive_failures": 25, "max_seconds": 60},
     "description": "big",
     "tags": {"team": "core"},
 }
@@ -56,6 +57,7 @@ def test_every_field_of_the_contract_arrives_typed():
         credential="env:OPENAI_API_KEY",
         credential_header="x-api-key",
         health=Health("/health", 5.0),
+        ejection=Ejection(25, 0.5, 20, 10.0, 60.0),
         description="big",
         tags={"team": "core"},
     )
@@ -65,6 +67,11 @@ def test_endpoints_are_enough_and_the_rest_has_defaults():
     assert compiled({"endpoints": ["http://a"]}, "llama") == Backend(
         name="llama", model="llama", provider="default", endpoints=(Endpoint("http://a"),)
     )
+
+
+def test_ejection_is_on_and_can_be_switched_off():
+    assert compiled({"endpoints": ["http://a"]}).ejection == Ejection()
+    assert compiled({"endpoints": ["http://a"], "ejection": False}).ejection is None
 
 
 @pytest.mark.parametrize(
