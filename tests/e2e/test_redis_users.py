@@ -174,7 +174,6 @@ def test_no_user_reaches_beyond_its_keys_or_commands(redis_server, admin, user):
             "ACL LIST",
             "CLIENT LIST",
             "CLIENT KILL TYPE normal",
-            "DEBUG SLEEP 0",
             "SHUTDOWN",
             "REPLICAOF NO ONE",
             "MONITOR",
