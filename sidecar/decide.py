@@ -25,6 +25,7 @@ from sidecar.model import (
 )
 
 INLINE, STORED, NAMED, DEFAULT = "(inline)", "(router)", "(model)", "(default)"
+BUDGET = "(budget)"
 """What stands for a route's name when no route decided; the brackets keep routes' names apart."""
 
 
@@ -44,7 +45,7 @@ def decide(
     """Decide where ``request`` goes. ``now``: Unix time in seconds.
 
     Raises RequestError (InvalidRouter, ScriptError, RouterForbidden, ModelNotFound,
-    NoCandidate), and Pending when a guard has to be asked first.
+    BudgetExceeded, NoCandidate), and Pending when a guard has to be asked first.
     """
     return decide_in(snapshot, Context(request, stats, entropy, now, memory, None, [], []))
 
@@ -52,7 +53,8 @@ def decide(
 def decide_in(snapshot: Snapshot, context: Context) -> Decision:
     """Decide as `decide` does; the context may have a trail, which then collects the reasons."""
     request, entropy = context.request, context.entropy
-    route, plan = plan_in(snapshot, context)
+    spending = None if snapshot.budgets is None else choose.Spending(snapshot.budgets, context)
+    route, plan = plan_in(snapshot, context, spending)
     return Decision(
         id=decision_id(entropy.seed, context.now),
         route=route,
@@ -62,6 +64,7 @@ def decide_in(snapshot: Snapshot, context: Context) -> Decision:
         model=request.model,
         warnings=tuple(context.warnings or ()),
         hide_usage=rewrite.hides_usage(request),
+        charges=() if spending is None else spending.charges,
     )
 
 
@@ -70,20 +73,42 @@ def decision_id(seed: int, now: float) -> str:
     return f"{round(now * 1000):012x}{seed:016x}"
 
 
-def plan_in(snapshot: Snapshot, context: Context) -> tuple[str, Plan]:
+def plan_in(
+    snapshot: Snapshot, context: Context, spending: choose.Spending | None = None
+) -> tuple[str, Plan]:
     """Return the route that decides and its plan; those before it with nothing to try are passed.
 
-    Raises as `decide` does.
+    Without ``spending`` budgets are not asked. Raises as `decide` does.
     """
-    for route, router in _choices(snapshot, context):
-        plan = choose.plan(router, context)
+    switched = None if spending is None else spending.admit()
+    choices = _choices(snapshot, context)
+    for route, router in choices if switched is None else [_Choice(BUDGET, switched)]:
+        plan, chosen = _planned(route, router, context, spending)
         if plan is not None:
-            return route, _with_assigned(plan, context) if context.assigned else plan
-        if router.type not in choose.SELECTIVE or context.assigned:
+            plan = _with_assigned(plan, context) if context.assigned else plan
+            return route, plan if spending is None else spending.settle(route, plan)
+        if chosen and (router.type not in choose.SELECTIVE or context.assigned):
             context.warn("no_candidate")
         if context.trail is not None:
             context.trail.pass_over(route)
+    if spending is not None:
+        spending.reject()
     raise NoCandidate(_nothing(snapshot, context.request), "model", tuple(context.assigned or ()))
+
+
+def _planned(
+    route: str, router: Router, context: Context, spending: choose.Spending | None
+) -> tuple[Plan | None, bool]:
+    """Return the plan for a choice, and whether its router was asked: a budget may say no."""
+    if spending is None:
+        return choose.plan(router, context), True
+    allowed = router if route.startswith("(") else spending.through(route, router)
+    if allowed is None:
+        return None, False
+    plan = choose.plan(allowed, context, spending.spent)
+    if plan is not None and (allowed is not router or route == BUDGET):
+        plan = plan._replace(strategy=f"budget/{plan.strategy}")
+    return plan, True
 
 
 def _with_assigned(plan: Plan, context: Context) -> Plan:

@@ -10,6 +10,8 @@
     │   ├── RouterForbidden     403 router_forbidden
     │   ├── ModelNotFound       404 model_not_found
     │   ├── BodyTooLarge        413 body_too_large
+    │   ├── BudgetExceeded      429 budget_exceeded
+    │   │   └── BudgetUnknown   503 budget_exceeded
     │   └── NoCandidate         503 no_candidate
     ├── ConfigError             invalid_config: documents with faults, each with its path
     ├── UnknownDocument         unknown_document: a document or version that is not there
@@ -40,6 +42,8 @@ class RequestError(PointsmanError):
     status: ClassVar[int] = 400
     kind: ClassVar[str] = "invalid_request_error"
     assigned: tuple[Any, ...] = ()
+    retry_after: int | None = None
+    budget: str = ""
 
     def __init__(self, message: str, param: str | None = None) -> None:
         super().__init__(message)
@@ -85,6 +89,26 @@ class BodyTooLarge(RequestError):
 
     code = "body_too_large"
     status = 413
+
+
+class BudgetExceeded(RequestError):
+    """A budget is used up. ``retry_after``: seconds until it begins anew."""
+
+    code = "budget_exceeded"
+    status = 429
+    kind = "rate_limit_error"
+
+    def __init__(self, message: str, budget: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.budget = budget
+        self.retry_after = retry_after
+
+
+class BudgetUnknown(BudgetExceeded):
+    """What a budget has left cannot be known now, and it says that then nobody may go on."""
+
+    status = 503
+    kind = "server_error"
 
 
 class NoCandidate(RequestError):

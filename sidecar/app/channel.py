@@ -6,7 +6,7 @@ A frame is a length (4 bytes, big-endian) and a msgpack'd `Bulletin`.
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -39,6 +39,8 @@ class Bulletin(msgspec.Struct, frozen=True):
     bandits: msgspec.Raw = NO_BANDITS
     """Made by `packed`; read only when they differ from the last ones."""
     out: Mapping[str, Out] = {}
+    pending: dict[str, float] = {}
+    """By counter of a budget what control could not write, because Redis is away."""
 
 
 _decoder = msgspec.msgpack.Decoder(Bulletin)
@@ -54,13 +56,17 @@ def frame(bulletin: Bulletin) -> bytes:
 class Inbox:
     """The worker's end: keeps the statistics that decisions are made with."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, on_pending: Callable[[Mapping[str, float]], None] = lambda _pending: None
+    ) -> None:
+        """``on_pending``: is told what counts besides what Redis has."""
         self.stats = Stats()
         self._bulletin = Bulletin()
         self._backends: frozenset[str] = frozenset()
         self._limited: frozenset[str] = frozenset()
         self._packed = bytes(NO_BANDITS)
         self._bandits: Bandits = {}
+        self._on_pending = on_pending
 
     async def listen(self) -> None:
         """Read frames from standard input; returns when control is gone."""
@@ -77,6 +83,7 @@ class Inbox:
     def take(self, bulletin: Bulletin) -> None:
         """Use what control says from now on."""
         self._bulletin = bulletin
+        self._on_pending(bulletin.pending)
         said = bytes(bulletin.bandits)
         if said != self._packed:
             self._packed, self._bandits = said, _sharing(_read_bandits(said), self._bandits)

@@ -195,7 +195,8 @@ class Control:
     def _bulletin(self) -> Bulletin:
         stats = view(self._totals, self._shared.in_flight(), ())
         ready = None if self._published is None else self._publisher.ready
-        return Bulletin(dict(stats.backends), ready, self._odds, out=self._out())
+        pending = self._outcomes.pending
+        return Bulletin(dict(stats.backends), ready, self._odds, self._out(), pending)
 
     def _out(self) -> Mapping[str, Out]:
         return self._outcomes.ejections.out

@@ -7,8 +7,10 @@ from contextlib import suppress
 import structlog
 from fastapi import APIRouter
 
+from sidecar.admin.budgets import BudgetSource, budgets_router
 from sidecar.admin.experiments import experiments_router
 from sidecar.admin.feedback import Desk, clients_app, feedback_router
+from sidecar.app.budgets import BudgetCounters
 from sidecar.app.ejection import open_ejections
 from sidecar.app.http import Server, server
 from sidecar.config.redis_client import connect
@@ -16,10 +18,11 @@ from sidecar.model import Experiment, Snapshot
 from sidecar.settings import Settings
 from sidecar.telemetry.arm_sums import ArmSums, Pairs, measure, pairs_of
 from sidecar.telemetry.bandits import Bandits
+from sidecar.telemetry.charges import Charges
 from sidecar.telemetry.decision_index import ASSIGNED, OTHERS, DecisionIndex
 from sidecar.telemetry.decision_log import DecisionLog
 from sidecar.telemetry.feedback import Accepted, Feedback
-from sidecar.telemetry.gauges import BanditCollector
+from sidecar.telemetry.gauges import BanditCollector, BudgetCollector
 from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.outbox import Outbox
 from sidecar.telemetry.outcome import FailedAttempt, Outcome
@@ -62,10 +65,18 @@ class Outcomes:
         self.bandits = Bandits(redis, settings.prefix)
         self.ejections = open_ejections(settings, metrics)
         metrics.registry.register(BanditCollector(self.bandits.probabilities))
-        sources = (self._sums, self._index, self._decisions, self.bandits)
+        self._charges = Charges(settings.prefix)
+        sources = (self._sums, self._index, self._decisions, self.bandits, self._charges)
         self._outbox = Outbox(redis, settings.node, sources)
+        self.budgets = BudgetCounters(redis, settings.prefix, snapshot)
+        metrics.registry.register(BudgetCollector(self.budgets.ratios))
         feedback = Feedback(redis, self._index, self._experiments, listeners=[self._on_feedback])
         self._desk = Desk(feedback, settings.feedback_per_second, self._keys)
+
+    @property
+    def pending(self) -> dict[str, float]:
+        """What budgets have to count besides what Redis has, while Redis is away."""
+        return {} if self._outbox.up else self._charges.waiting()
 
     def use(self, snapshot: Snapshot) -> None:
         """Know the experiments and the bandits of ``snapshot``."""
@@ -78,7 +89,9 @@ class Outcomes:
         if self._tally.lost:
             _log.warning("outcomes_lost", at_most=self._tally.lost)
             self._metrics.experiment_outcomes("lost", self._tally.lost)
-        await self._outbox.run()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._outbox.run())
+            tasks.create_task(self.budgets.run())
 
     def clients_server(self) -> Server:
         """Return the server that Envoy sends clients' feedback to."""
@@ -93,7 +106,10 @@ class Outcomes:
     def routers(self) -> tuple[APIRouter, ...]:
         """Return the endpoints for the admin address."""
         reports = experiments_router(self._redis, self._prefix, self._experiments)
-        return feedback_router(self._desk), reports
+        return feedback_router(self._desk), reports, budgets_router(self._used())
+
+    def _used(self) -> BudgetSource:
+        return BudgetSource(self.budgets.usage, self.budgets.names)
 
     def outcome(self, outcome: Outcome) -> None:
         """Take what came of one request."""
@@ -103,6 +119,8 @@ class Outcomes:
         snapshot = self._snapshot()
         backend = snapshot.backends.get(outcome.backend) if snapshot else None
         values = measure(outcome, backend)
+        if outcome.charges:
+            self._charges.add(outcome, backend)
         if outcome.assignments:
             self._sums.add(outcome, values, self._pairs)
             self._tally.take(len(outcome.assignments))

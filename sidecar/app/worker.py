@@ -33,6 +33,8 @@ from sidecar.wire.server import DecisionServer
 NOTICE_SECONDS = 1.5
 """How long a draining worker goes on: longer than the interval of Envoy's health checks."""
 GRACE_SECONDS = 5.0
+LEARN_SECONDS = 1.0
+"""How long a worker that starts waits for what budgets have counted; longer when Redis is away."""
 _log = structlog.get_logger()
 
 
@@ -61,18 +63,21 @@ def main() -> None:
 
 async def _run(settings: Settings, place: int) -> None:
     feed, cache = open_feed(settings, writer=False)
-    inbox = Inbox()
-    cache.subscribe(inbox.use)
     redis = connect(settings.store_url(), settings.prefix)
     guards = Guards(ca_file=None if settings.ca_file is None else str(settings.ca_file))
     memory = LiveMemory(redis, prefix=settings.prefix, verdict=guards.verdict)
+    inbox = Inbox(memory.add_pending)
+    cache.subscribe(inbox.use)
     live = Live(lambda: cache.current, lambda: inbox.stats, memory, guards)
     recorder = facts_recorder(settings, redis)
     server = _server(settings, socket_path(settings.run_folder(), place), live, recorder)
+    remembering = asyncio.create_task(memory.run())
+    # Who does not know yet what was spent would let everybody go on.
+    await memory.learnt(LEARN_SECONDS)
     await server.start()
     gc.freeze()  # what was imported stays for good: the collector need not look at it again
     listening = asyncio.create_task(inbox.listen())
-    running = [listening, *map(asyncio.create_task, (feed.run(), memory.run(), recorder.run()))]
+    running = [listening, remembering, *map(asyncio.create_task, (feed.run(), recorder.run()))]
     await _until_told(listening)
     _log.info("draining")
     await server.drain(NOTICE_SECONDS, GRACE_SECONDS)

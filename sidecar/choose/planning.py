@@ -4,7 +4,7 @@ What does not depend on the request is prepared when the router is built: candid
 with their merged parameters, without disabled backends.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sidecar.choose.definition import label
@@ -29,6 +29,9 @@ from sidecar.model import (
 
 _AS_LISTED = AsListed()
 _NOTHING = Ranking(())
+
+Spent = Callable[[frozenset[str]], Mapping[str, str]]
+"""Returns those of the backends whose budget is used up, and why that is so."""
 
 
 class Nested(NamedTuple):
@@ -97,8 +100,10 @@ def only(leaf: Leaf) -> Router:
     return prepare(router)
 
 
-def plan(router: Router, context: Context) -> Plan | None:
+def plan(router: Router, context: Context, spent: Spent | None = None) -> Plan | None:
     """Return what to try for this request, best first; ``None`` when nothing is available.
+
+    ``spent``: tells which of the backends are left out for their budgets.
 
     Backends that are disabled, not ready or unfit for the request are left out, exact duplicates
     too, and a plan ends after MAX_ATTEMPTS; those that are out come last. The
@@ -111,6 +116,10 @@ def plan(router: Router, context: Context) -> Plan | None:
         out = out.union(misfits)
         if context.trail is not None:
             context.trail.unfit = misfits
+    if spent is not None and (ended := spent(prepared.names)):
+        out = out.union(ended)
+        if context.trail is not None:
+            context.trail.unfit = {**ended, **context.trail.unfit}
     found = _plan(prepared, context, out)
     if found is None or prepared.names.isdisjoint(context.stats.out):
         return found

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from sidecar import match
 from sidecar.config.base import Base, build_router, compile_base, compilers_for
+from sidecar.config.budgets import CompiledBudgets, compile_budgets
 from sidecar.config.documents import KINDS, Digester, Documents, check_name
 from sidecar.config.expectations import check_test
-from sidecar.config.faults import decode_object
 from sidecar.config.keys import compile_keys
 from sidecar.config.rules import Rule, compile_rule, decode_route
 from sidecar.errors import ConfigError, Fault
@@ -56,6 +56,7 @@ class Memo:
         self.base: Base | None = None
         self.entries: Mapping[str, _Entry] = {}
         self.keys = _Keys({}, {})
+        self.budgets = CompiledBudgets()
         self.tests: Mapping[str, bytes] = {}
 
 
@@ -67,7 +68,7 @@ def compile_snapshot(
     ``memo`` is only changed when the documents are good.
     """
     memo = memo or Memo()
-    faults = [*_check_object_kinds(documents), *_check_tests(documents.tests, memo.tests)]
+    faults = [*_check_tests(documents.tests, memo.tests)]
     keys = memo.keys
     if keys.texts != documents.keys:
         keys = _Keys(documents.keys, compile_keys(documents.keys, faults))
@@ -75,9 +76,13 @@ def compile_snapshot(
     if base is None or not base.fits(documents):
         base = compile_base(documents, faults, base, policy)
     entries = _compile_routes(documents.routes, base, memo.entries, faults)
+    budgets = memo.budgets
+    if not budgets.fits(documents.budgets, base, documents.routes):
+        budgets = compile_budgets(documents.budgets, base, documents.routes, faults)
     if faults:
         raise ConfigError(_in_order(faults))
     memo.base, memo.entries, memo.keys, memo.tests = base, entries, keys, documents.tests
+    memo.budgets = budgets
     routes = tuple(one.route for one in entries.values() if one.route)
     return Snapshot(
         version=version,
@@ -88,7 +93,9 @@ def compile_snapshot(
         route_list=routes,
         catalog=base.catalog,
         default=base.default,
-        headers=_headers(base, entries.values(), _KEY_HEADERS if keys.owners else frozenset()),
+        headers=_headers(
+            base, entries.values(), budgets.headers | (_KEY_HEADERS if keys.owners else set())
+        ),
         policy=policy,
         keys=keys.owners,
         guards=base.guards,
@@ -96,6 +103,7 @@ def compile_snapshot(
         experiments={name: trial.experiment for name, trial in base.trials.items()},
         trials=base.trials,
         route_texts={name: one.rule.text for name, one in entries.items()},
+        budgets=budgets.budgets,
     )
 
 
@@ -105,16 +113,6 @@ def _in_order(faults: Iterable[Fault]) -> list[Fault]:
     return sorted(
         dict.fromkeys(faults), key=lambda fault: order.get(fault.path.partition(".")[0], -1)
     )
-
-
-def _check_object_kinds(documents: Documents) -> Iterator[Fault]:
-    """Budgets are kept as they are: they only have to be objects with names."""
-    for name, text in documents.budgets.items():
-        yield from check_name("budgets", name)
-        try:
-            decode_object(text, f"budgets.{name}")
-        except ConfigError as error:
-            yield from error.faults
 
 
 def _check_tests(texts: Mapping[str, bytes], known: Mapping[str, bytes]) -> Iterator[Fault]:

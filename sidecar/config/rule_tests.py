@@ -193,6 +193,12 @@ class _Memory:
     def usage(self, key: str) -> float:
         return self._counts.get(key, 0.0)
 
+    def usages(self, keys: tuple[str, ...]) -> tuple[float, ...]:
+        return tuple(map(self.usage, keys))
+
+    def shared(self, _key: str) -> bool:
+        return True
+
     def verdict(self, hook: Hook) -> Mapping[str, Any]:
         silence = {"error": "timeout", "passed": hook.guard.on_error == "pass"}
         return self._guards.get(hook.guard.name, silence)

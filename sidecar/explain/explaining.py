@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from sidecar import facts
-from sidecar.decide import DEFAULT, INLINE, NAMED, STORED, decide_in, decision_id
-from sidecar.errors import InvalidRouter, RequestError, RouterForbidden
+from sidecar.decide import BUDGET, DEFAULT, INLINE, NAMED, STORED, decide_in, decision_id
+from sidecar.errors import BudgetExceeded, InvalidRouter, RequestError, RouterForbidden
 from sidecar.explain.explanation import (
     AskedRequest,
     Change,
@@ -43,6 +43,7 @@ _STEPS: Mapping[str, Step] = {
     STORED: "(router)",
     NAMED: "(model)",
     DEFAULT: "(default)",
+    BUDGET: "(budget)",
 }
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -166,10 +167,13 @@ def _describe(found: Explanation, decision: Decision) -> None:
 
 
 def _named_its_router(found: Explanation, trail: Trail) -> bool:
-    """Tell whether the request itself said which router, so that no route was asked."""
+    """Tell whether the request itself or a budget said which router, so no route was asked."""
     refusal = found.refusal and found.refusal.code
     first = [*trail.passed_over, found.route][0]
-    return first in {INLINE, STORED} or refusal in {InvalidRouter.code, RouterForbidden.code}
+    if refusal == BudgetExceeded.code and first is None:
+        return not trail.routes
+    by_name = first in {INLINE, STORED, BUDGET}
+    return by_name or refusal in {InvalidRouter.code, RouterForbidden.code}
 
 
 def _attempt(attempt: Attempt, splices: Sequence[Splice]) -> PlannedAttempt:

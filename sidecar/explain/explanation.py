@@ -7,7 +7,7 @@ import msgspec
 from sidecar.match import Clause
 from sidecar.model import RouterNote
 
-Step = Literal["(inline)", "(router)", "route", "(model)", "(default)"]
+Step = Literal["(inline)", "(router)", "route", "(model)", "(default)", "(budget)"]
 """By which rule of precedence it was decided (docs/rules.md, Which rule decides)."""
 
 

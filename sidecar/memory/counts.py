@@ -5,10 +5,12 @@ to Redis.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
+
+from sidecar.model import BUDGET_KEYS
 
 MOST_KEYS = 100_000
 MOST_WRITES = 20_000
@@ -35,6 +37,16 @@ class Added(NamedTuple):
     seconds: float
 
 
+class Floor(NamedTuple):
+    """What a total was already, and for how many seconds more that counts.
+
+    A budget's total only grows: a Redis that tells less has lost some of it, and is told.
+    """
+
+    total: float
+    seconds: float
+
+
 class Told(NamedTuple):
     """What Redis answered. ``seconds``: until the key is forgotten, below 0 when there is none."""
 
@@ -56,17 +68,53 @@ class Counts:
         self._most_writes = most_writes
         self._known: dict[str, Tally] = {}
         self._sent: Mapping[str, Added] = {}
+        self.pending: Mapping[str, float] = {}
+        """Amounts that others on this node could not write yet: they count here all the same."""
 
     def get(self, key: str) -> float:
         """Return the count; one that is not known is 0, and is asked for like one that is old."""
-        now, tally = self._clock(), self._known.get(key)
+        return self.get_all((key,))[0]
+
+    def get_all(self, keys: Iterable[str]) -> tuple[float, ...]:
+        """Return the counts of several keys, as `get` does."""
+        now, known, pending = self._clock(), self._known, self.pending
+        counts = []
+        for key in keys:
+            tally = known.get(key)
+            if tally is None or tally.expires <= now:
+                self._wait(key, Added(0.0, 0.0))
+                count = 0.0
+            else:
+                if now - tally.asked >= STALE_SECONDS:
+                    tally.asked = now
+                    self._wait(key, Added(0.0, 0.0))
+                count = tally.total + tally.own
+            counts.append(count + pending.get(key, 0.0) if pending else count)
+        return tuple(counts)
+
+    def learn(self, key: str, total: float, seconds: float) -> None:
+        """Note a total that was published; news of a lower one are old news."""
+        now, tally = self._clock(), self._known.pop(key, None)
         if tally is None or tally.expires <= now:
-            self._wait(key, Added(0.0, 0.0))
-            return 0.0
-        if now - tally.asked >= STALE_SECONDS:
-            tally.asked = now
-            self._wait(key, Added(0.0, 0.0))
-        return tally.total + tally.own
+            tally = Tally(total, 0.0, now + seconds, now)
+        else:
+            tally.total, tally.asked = max(tally.total, total), now
+        self._keep(key, tally)
+
+    def floor(self, key: str) -> Floor:
+        """Return what the total of a budget's key is at least; of other keys nothing is known."""
+        tally = self._known.get(key) if key.startswith(BUDGET_KEYS) else None
+        left = tally.expires - self._clock() if tally is not None else 0.0
+        return Floor(tally.total, left) if tally is not None and left > 0 else Floor(0.0, 0.0)
+
+    def listing(self, prefix: str) -> dict[str, float]:
+        """Return the counts of the keys that begin with ``prefix``, as far as they are known."""
+        now = self._clock()
+        return {
+            key: tally.total + tally.own
+            for key, tally in [*self._known.items()]
+            if key.startswith(prefix) and tally.expires > now
+        }
 
     def add(self, key: str, amount: float, seconds: float) -> None:
         """Count ``amount``; the key is forgotten ``seconds`` after its first amount."""
@@ -97,8 +145,11 @@ class Counts:
             later = self.waiting.get(key)
             own = later.amount if later else 0.0
             left = seconds if seconds > 0 else UNKNOWN_SECONDS
+            floor = self.floor(key)  # news that came while this answer was on its way
             self._known.pop(key, None)
-            self._keep(key, Tally(total, own, now + left, now))
+            least = floor.total if floor.seconds else total
+            tally = Tally(max(total, least), own, now + max(left, floor.seconds), now)
+            self._keep(key, tally)
 
     def restore(self) -> None:
         """Put back what may not have been added. If it was, it will count twice: no limit leaks."""

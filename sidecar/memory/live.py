@@ -60,6 +60,28 @@ class LiveMemory:
         self._wake()
         return count
 
+    def usages(self, keys: tuple[str, ...]) -> tuple[float, ...]:
+        """Return the counts of several keys, as `usage` does."""
+        counts = self._counts.get_all(keys)
+        self._wake()
+        return counts
+
+    def shared(self, _key: str) -> bool:
+        """Tell whether the counts of others are heard of."""
+        return self._sharing.up
+
+    def add_pending(self, amounts: Mapping[str, float]) -> None:
+        """Count what this node's control could not write yet, instead of what it was before."""
+        self._counts.pending = amounts
+
+    def listing(self, prefix: str) -> dict[str, float]:
+        """Return the counts that are known of keys that begin with ``prefix``."""
+        return self._counts.listing(prefix)
+
+    async def learnt(self, seconds: float) -> bool:
+        """Wait until what Redis has is known, while `run` runs; tell whether it is."""
+        return await self._sharing.learnt(seconds)
+
     def verdict(self, hook: Hook) -> Mapping[str, Any]:
         """Return what the guard said; raises Pending when it was not asked yet."""
         return self._verdict(hook)

@@ -8,11 +8,11 @@ written when Redis is back.
 |---|---|
 | ``pin:<key>`` | text: the target; expires with the session |
 | ``count:<key>`` | a number; expires with its first amount's seconds |
+| ``counts`` | channel: JSON array of ``[key, total, milliseconds]`` for budgets' counts that grew |
 | ``pins`` | channel: JSON array of ``[key, target, milliseconds]`` for each pin that was written |
 """
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
@@ -20,19 +20,12 @@ import structlog
 from redis.asyncio import Redis
 
 from sidecar.memory.counts import Counts, Told
-from sidecar.memory.pins import MOST_PINS, Pins
+from sidecar.memory.listening import ANSWER, BATCH, PAUSE, Listening, read_number, read_text
+from sidecar.memory.pins import Pins
+from sidecar.model import COUNT_KEYS, COUNTS_CHANNEL
 
 INTERVAL = 0.1
 """Between two writes; what changes after a pause is written at once."""
-PAUSE = 0.5
-"""Before Redis is tried again."""
-ANSWER = 1.0
-"""Longest wait for an answer."""
-IDLE = 2.0
-"""Silence after which the subscription is asked whether it still lives. All in seconds."""
-BATCH = 500
-"""Keys in one call of a script, so that Redis is never busy with one for long."""
-
 _KEEP_PINS = """
 local answer, news = {}, {}
 for i, key in ipairs(KEYS) do
@@ -54,23 +47,37 @@ return answer
 milliseconds and whether it overwrites. Returns what is stored then."""
 
 _ADD_COUNTS = """
-local answer = {}
+local answer, news = {}, {}
+local skipped = tonumber(ARGV[2])
 for i, key in ipairs(KEYS) do
-  local amount, milliseconds = tonumber(ARGV[i * 2 - 1]), ARGV[i * 2]
+  local amount, milliseconds = tonumber(ARGV[i * 4 - 1]), ARGV[i * 4]
+  local floor, left = tonumber(ARGV[i * 4 + 1]), ARGV[i * 4 + 2]
   local total = redis.pcall('GET', key)
-  if amount ~= 0 and type(total) ~= 'table' then
-    total = string.format('%.17g', (tonumber(total or '0') or 0) + amount)
-    redis.call('SET', key, total, 'KEEPTTL')
-    if redis.call('PTTL', key) == -1 then redis.call('PEXPIRE', key, milliseconds) end
+  if type(total) ~= 'table' then
+    local before = tonumber(total or '0') or 0
+    local after = (floor > 0 and math.max(before, floor) or before) + amount
+    if after ~= before or (amount ~= 0 and not total) then
+      if before < floor and tonumber(left) > tonumber(milliseconds) then milliseconds = left end
+      total = string.format('%.17g', after)
+      redis.call('SET', key, total, 'KEEPTTL')
+      if redis.call('PTTL', key) == -1 then redis.call('PEXPIRE', key, milliseconds) end
+      local name = string.sub(key, skipped + 1)
+      if string.sub(name, 1, 7) == 'budget:' then
+        news[#news + 1] = {name, total, redis.call('PTTL', key)}
+      end
+    end
   end
   answer[i * 2 - 1] = type(total) == 'string' and total or '0'
   answer[i * 2] = redis.call('PTTL', key)
 end
+if #news > 0 then redis.call('PUBLISH', ARGV[1], cjson.encode(news)) end
 return answer
 """
-"""Add to counts; ARGV: for each key amount and milliseconds. Returns totals and what is left of
-their lifetimes. Not by INCRBYFLOAT: called from a script it corrupts the heap of Redis 6.2, which
-then crashes sooner or later (it gives its arguments one more place than the script's have)."""
+"""Add to counts, and publish those of budgets; ARGV: channel, length of the keys' prefix, and for
+each key amount, milliseconds, and what the total is at least with the milliseconds that it has
+left. Returns totals and what is left of their lifetimes. Not by INCRBYFLOAT: called from a script
+it corrupts the heap of Redis 6.2, which then crashes sooner or later (it gives its arguments one
+more place than the script's have)."""
 
 _log = structlog.get_logger()
 
@@ -84,8 +91,9 @@ class Sharing:
         self.changed = asyncio.Event()
         """Set it when something waits."""
         self._redis, self._pins, self._counts = redis, pins, counts
-        self._pin_prefix, self._count_prefix = f"{prefix}pin:", f"{prefix}count:"
-        self._channel = f"{prefix}pins"
+        self._pin_prefix, self._count_prefix = f"{prefix}pin:", f"{prefix}{COUNT_KEYS}"
+        self._channel, self._counts_channel = f"{prefix}pins", f"{prefix}{COUNTS_CHANNEL}"
+        self._listening = Listening(redis, pins, counts, prefix, self._on_listening)
         self._keep_pins = redis.register_script(_KEEP_PINS)
         self._add_counts = redis.register_script(_ADD_COUNTS)
 
@@ -93,7 +101,16 @@ class Sharing:
         """Share with the others until cancelled; call `flush` afterwards."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._write())
-            tasks.create_task(self._listen())
+            tasks.create_task(self._listening.run())
+
+    async def learnt(self, seconds: float) -> bool:
+        """Wait until what is stored is known, while `run` runs; tell whether it is."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._listening.learnt.wait()
+        except TimeoutError:
+            return False
+        return True
 
     async def flush(self) -> bool:
         """Write what waits, and tell whether that went well; only `run` may do so beside others."""
@@ -128,19 +145,21 @@ class Sharing:
         except BaseException:
             self._pins.restore()
             raise
-        self._pins.settle(dict(zip(writes, map(_text, stored), strict=True)))
+        self._pins.settle(dict(zip(writes, map(read_text, stored), strict=True)))
 
     async def _write_counts(self) -> None:
         added = self._counts.take(BATCH)
-        arguments = []
-        for amount, seconds in added.values():
+        arguments = [self._counts_channel, str(len(self._count_prefix.encode()))]
+        for key, (amount, seconds) in added.items():
+            floor = self._counts.floor(key)
             arguments += [repr(amount), str(max(1, int(seconds * 1000)))]
+            arguments += [repr(floor.total), str(int(floor.seconds * 1000))]
         try:
             answer = await self._call(self._add_counts, self._count_prefix, added, arguments)
         except BaseException:
             self._counts.restore()
             raise
-        totals = map(Told, map(_number, answer[::2]), [left / 1000 for left in answer[1::2]])
+        totals = map(Told, map(read_number, answer[::2]), [left / 1000 for left in answer[1::2]])
         self._counts.settle(dict(zip(added, totals, strict=True)))
 
     async def _call(
@@ -157,70 +176,8 @@ class Sharing:
             )
         return answer
 
-    async def _listen(self) -> None:
-        while True:
-            try:
-                await self._follow()
-            except Exception as error:  # noqa: BLE001 - as above
-                self._set_up(up=False, error=error)
-            await asyncio.sleep(PAUSE)
-
-    async def _follow(self) -> None:
-        """Take over pins: what is written from now on, and, once that is heard, what is there."""
-        async with self._redis.pubsub() as subscription:
-            async with asyncio.timeout(ANSWER):
-                await subscription.subscribe(self._channel)
-            silent = False
-            while True:
-                async with asyncio.timeout(IDLE + ANSWER):
-                    message = await subscription.get_message(timeout=IDLE)
-                if message is None and silent:
-                    raise TimeoutError("no answer to PING")
-                silent = message is None
-                if message is None:
-                    async with asyncio.timeout(ANSWER):
-                        await subscription.ping()
-                elif message["type"] == "message":
-                    self._hear(message["data"])
-                elif message["type"] == "subscribe":
-                    await self._learn_all()
-                    self._set_up(up=True)
-
-    async def _learn_all(self) -> None:
-        """Take over the pins that are stored, as many as are kept."""
-        pattern, learnt = f"{_escaped(self._pin_prefix)}*", 0
-        keys: list[bytes] = []
-        async for key in self._redis.scan_iter(match=pattern, count=BATCH):
-            keys.append(key)
-            if len(keys) == BATCH:
-                learnt, keys = learnt + len(keys), await self._learn(keys)
-            if learnt >= MOST_PINS:
-                return
-        if keys:
-            await self._learn(keys)
-
-    async def _learn(self, keys: list[bytes]) -> list[bytes]:
-        pipeline = self._redis.pipeline(transaction=False)
-        for key in keys:
-            pipeline.get(key)
-            pipeline.pttl(key)
-        async with asyncio.timeout(ANSWER):
-            answers = await pipeline.execute(raise_on_error=False)
-        for key, target, left in zip(keys, answers[::2], answers[1::2], strict=True):
-            if isinstance(target, bytes) and isinstance(left, int):
-                name = _text(key).removeprefix(self._pin_prefix)
-                self._pins.learn(name, _text(target), left / 1000)
-        return []
-
-    def _hear(self, data: bytes) -> None:
-        """Take over published pins; what is not ours to read is left alone."""
-        try:
-            news = [(str(k), str(t), float(ms)) for k, t, ms in json.loads(_text(data))]
-        except (ValueError, TypeError, RecursionError):
-            _log.debug("pins_ignored")
-            return
-        for key, target, milliseconds in news:
-            self._pins.learn(key, target, milliseconds / 1000)
+    def _on_listening(self, error: Exception | None) -> None:
+        self._set_up(up=error is None, error=error)
 
     def _set_up(self, *, up: bool, error: Exception | None = None) -> None:
         if up and not self.up:
@@ -234,20 +191,3 @@ class Sharing:
 
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
-
-
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "replace")
-
-
-def _number(data: bytes) -> float:
-    """Return a total; a key may hold what is not ours."""
-    try:
-        return float(data)
-    except ValueError:
-        return 0.0
-
-
-def _escaped(prefix: str) -> str:
-    """Return ``prefix`` as a pattern that matches only itself."""
-    return "".join(f"\\{char}" if char in "*?[]\\" else char for char in prefix)

@@ -63,6 +63,12 @@ class Memory(Protocol):
     def usage(self, key: str) -> float:
         """Return what was counted under ``key``."""
 
+    def usages(self, keys: tuple[str, ...]) -> tuple[float, ...]:
+        """Return what was counted under each of ``keys``."""
+
+    def shared(self, key: str) -> bool:
+        """Tell whether what others count under keys such as ``key`` is heard of here."""
+
     def verdict(self, hook: Hook) -> Mapping[str, Any]:
         """Return what the guard said; raises Pending when it was not asked yet."""
 
@@ -83,6 +89,14 @@ class Forgetful:
     def usage(self, _key: str) -> float:
         """Return 0."""
         return 0.0
+
+    def usages(self, keys: tuple[str, ...]) -> tuple[float, ...]:
+        """Return 0 for each."""
+        return (0.0,) * len(keys)
+
+    def shared(self, _key: str) -> bool:
+        """Return true: there is nobody else."""
+        return True
 
     def verdict(self, _hook: Hook) -> Mapping[str, Any]:
         """Return an error."""
@@ -116,6 +130,15 @@ class Recall:
     def usage(self, key: str) -> float:
         """Return the count that was seen first under ``key``."""
         return float(self._read("usage", key))
+
+    def usages(self, keys: tuple[str, ...]) -> tuple[float, ...]:
+        """Return the counts that were seen first under ``keys``."""
+        found: tuple[float, ...] = self._read("usages", keys)
+        return found
+
+    def shared(self, key: str) -> bool:
+        """Tell whether counts were shared when that was asked first."""
+        return bool(self._read("shared", key))
 
     def verdict(self, hook: Hook) -> Mapping[str, Any]:
         """Return the verdict that was seen first; raises Pending as the memory does."""

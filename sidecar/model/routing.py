@@ -1,7 +1,7 @@
 """Routers, plans and decisions: how a request becomes a list of attempts."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -12,6 +12,9 @@ from sidecar.model.guards import Guard, guard_finder
 from sidecar.model.memory import FORGETFUL, Effect, Memory
 from sidecar.model.request import BASE_HEADERS, InferenceRequest, KeyOwner
 from sidecar.model.trail import Judged, Trail
+
+if TYPE_CHECKING:
+    from sidecar.model.budgets import Budgets, Charge
 
 MAX_ATTEMPTS = 10
 """Longest plan, and deepest nesting of routers (LangDB's MAX_DEPTH counts both)."""
@@ -270,6 +273,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     """The same experiments, for routers in requests that name them."""
     route_texts: Mapping[str, bytes] = {}
     """The documents of all routes, switched off ones too: an explanation reads conditions there."""
+    budgets: "Budgets | None" = None
 
 
 class Splice(NamedTuple):
@@ -293,3 +297,4 @@ class Decision(NamedTuple):
     warnings: tuple[str, ...] = ()
     hide_usage: bool = False
     """Whether the stream's usage chunk is for us only, because the client did not ask for it."""
+    charges: "tuple[Charge, ...]" = ()

@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 _log = structlog.get_logger()
 
 _MOST_ARMS = 1000
+_MOST_BUDGETS = 1000
 
 Number = Callable[[], float | None]
 """Returns ``None`` when there is nothing to say; the metric is absent then."""
@@ -119,6 +120,25 @@ class BanditCollector(Collector):
         )
         for labels, probability in islice(self._source().items(), _MOST_ARMS):
             family.add_metric(labels, probability)
+        yield family
+
+
+class BudgetCollector(Collector):
+    """Asks at each scrape how much of budgets is used. ``source``: by budget, 1 at the limit."""
+
+    def __init__(self, source: Callable[[], Mapping[str, float]]) -> None:
+        self._source = source
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the ratio of the first 1,000 budgets."""
+        family = GaugeMetricFamily(
+            "pointsman_budget_used_ratio",
+            "Used part of a budget in its period, of the scope's value that has used most; from 1 "
+            "on the budget is at its end.",
+            labels=["budget"],
+        )
+        for name, ratio in islice(self._source().items(), _MOST_BUDGETS):
+            family.add_metric([name], ratio)
         yield family
 
 

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Info
 from prometheus_client.exposition import choose_encoder
 
 from sidecar.choose import STRATEGIES
-from sidecar.decide import DEFAULT, INLINE, NAMED, STORED
+from sidecar.decide import BUDGET, DEFAULT, INLINE, NAMED, STORED
 from sidecar.errors import RequestError
 from sidecar.model import Backend, Snapshot
 from sidecar.telemetry.answers import Answers
@@ -68,6 +68,8 @@ _HELP = {
     "lost: could not be written.",
     "pointsman_experiment_assignments": "Requests that were put into an arm of an experiment, "
     "whoever answered them then.",
+    "pointsman_budget_rejections": "Requests that were rejected because this budget is used up, or "
+    "cannot be known while Redis is away.",
     "pointsman_errors": "Rejections and warnings by code. tokens_unknown and tokens_partial: "
     "answers whose tokens, and cost, are missing or incomplete.",
 }
@@ -82,7 +84,7 @@ class Metrics:
         self._reaches = Reaches()
         self._series: list[Series[Counter] | Series[Histogram]] = []
         self._backends = backend = Names("")
-        self._routes = route = Names(NONE, INLINE, STORED, NAMED, DEFAULT)
+        self._routes = route = Names(NONE, INLINE, STORED, NAMED, DEFAULT, BUDGET)
         self._strategies = strategy = Names(NONE, *STRATEGIES)
         self._decisions = self._counter(
             "decisions", route=route, strategy=strategy, backend=backend, outcome=Names(*_RESULTS)
@@ -110,6 +112,8 @@ class Metrics:
         self._feedback = self._counter("feedback", backend=backend, metric=self._feedback_metrics)
         self._experiment_outcomes = self._counter("experiment_outcomes", result=Names(*_WRITTEN))
         self._decision_log = self._counter("decision_log", result=Names(*_WRITTEN))
+        self._budgets = Names()
+        self._budget_rejections = self._counter("budget_rejections", budget=self._budgets)
         self._gen_ai = GenAi()
         self._answers = Answers(backend)
         self._series += self._answers.series
@@ -125,7 +129,12 @@ class Metrics:
         routers = [reach(router) for router in snapshot.routers.values()]
         if snapshot.default is not None:
             reached[DEFAULT] = reach(snapshot.default)
-        trails = (trail for each in (*reached.values(), *routers) for trail in each.trails)
+        budgets = snapshot.budgets.every if snapshot.budgets is not None else ()
+        cheaper = [reach(one.router) for one in budgets if one.router is not None]
+        trails = [trail for each in (*reached.values(), *routers) for trail in each.trails]
+        trails += [f"budget/{trail}" for each in cheaper for trail in each.trails]
+        self._refresh(self._budgets, (one.name for one in budgets))
+        self._budget_rejections.prepare((one.name,) for one in budgets)
         self._refresh(self._backends, snapshot.backends)
         self._refresh(self._routes, reached)
         self._refresh(self._strategies, trails)
@@ -150,8 +159,7 @@ class Metrics:
             self._decision_seconds.of(strategy).observe(outcome.decision_s)
         if outcome.assignments:
             self._assigned(outcome)
-        for code in _codes(outcome):
-            self._errors.of(code).inc()
+        self._count_codes(outcome)
         if not backend:
             return
         if outcome.answered:
@@ -166,6 +174,12 @@ class Metrics:
             self._cost.of(backend).inc(cost_usd(outcome.tokens, price))
         self._gen_ai.observe(outcome)
         self._answers.observe(outcome)
+
+    def _count_codes(self, outcome: Outcome) -> None:
+        if outcome.budget:
+            self._budget_rejections.of(outcome.budget).inc()
+        for code in _codes(outcome):
+            self._errors.of(code).inc()
 
     def _assigned(self, outcome: Outcome) -> None:
         for one in outcome.assignments:

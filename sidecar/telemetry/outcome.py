@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from sidecar.errors import BodyTooLarge, RequestError
-from sidecar.model import LIMITED, MOST_ASSIGNMENTS, OPERATIONS, Assignment
+from sidecar.model import LIMITED, MOST_ASSIGNMENTS, OPERATIONS, Assignment, Charge
 from sidecar.pb.access_log_entry_pb2 import AccessLogCommon, HTTPAccessLogEntry, ResponseFlags
 from sidecar.telemetry import traced as traces
 from sidecar.telemetry.traced import Traced, TracedAttempt
-from sidecar.telemetry.usage import Usage, read_usage
+from sidecar.telemetry.usage import Usage, read_charges, read_usage
 
 DECIDED = "decided"
 """Name of the routes of Envoy whose requests are decided."""
@@ -72,6 +72,9 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The arms of experiments that the request was put into, whoever answered then."""
     probability: float | None = None
     """Of the plan, given the request; ``None`` when it was not logged."""
+    charges: tuple[Charge, ...] = ()
+    budget: str = ""
+    """The budget that rejected it; ``charges``: where budgets count its tokens and dollars."""
     plan: tuple[str, ...] = ()
     """Backends in the order in which they were to be tried."""
     backend: str = ""
@@ -114,6 +117,7 @@ def read_request(entry: HTTPAccessLogEntry) -> Outcome:
     common = entry.common_properties
     spaces = common.metadata.filter_metadata
     decision = _fields(spaces, "pointsman.decision")
+    budgets = _fields(spaces, "pointsman.budgets")
     details, status = entry.response.response_code_details, entry.response.response_code.value
     backend = _backend(common)
     failure, client_gone = _flags(common.response_flags)
@@ -134,6 +138,8 @@ def read_request(entry: HTTPAccessLogEntry) -> Outcome:
         warnings=_words(_text(decision, "warnings")),
         assignments=_assignments(_text(decision, "assignments")),
         probability=_probability(_text(decision, "probability")),
+        charges=read_charges(_text(budgets, "charges")),
+        budget=_text(budgets, "rejected"),
         plan=_plan(_fields(spaces, "pointsman.route")),
         backend=backend,
         attempts=common.upstream_request_attempt_count,

@@ -2,9 +2,10 @@
 
 from typing import NamedTuple
 
+import msgspec
 from google.protobuf.message import DecodeError
 
-from sidecar.model import Price
+from sidecar.model import Charge, Price
 from sidecar.pb.access_log_entry_pb2 import AccessLogCommon
 from sidecar.pb.token_usage_pb2 import TokenUsage
 
@@ -57,3 +58,13 @@ def cost_usd(tokens: Usage, price: Price) -> float:
         + cached * per_cached
         + (tokens.output or 0) * price.per_output_token
     )
+
+
+def read_charges(text: str) -> tuple[Charge, ...]:
+    """Read ``[["budget:acme:usd:day:user.tenant:1763683200:acme","usd",1763769600,""]]``."""
+    if not text:
+        return ()
+    try:
+        return msgspec.json.decode(text, type=tuple[Charge, ...])
+    except (msgspec.DecodeError, UnicodeError):
+        return ()

@@ -241,6 +241,14 @@ class RecordedMemory:
             raise self._touched.unknown("what was counted (a limit)")
         return float(self._reads["usage", key, ""])
 
+    def usages(self, keys: tuple[str, ...]) -> tuple[float, ...]:
+        """Return the counts of then; raises Unknown."""
+        return tuple(map(self.usage, keys))
+
+    def shared(self, key: str) -> bool:
+        """Tell whether counts were shared then; they nearly always are."""
+        return bool(self._reads.get(("shared", key, ""), True))
+
     def verdict(self, hook: Hook) -> Mapping[str, Any]:
         """Return the guard's verdict of then; raises Unknown."""
         found = self._reads.get(("verdict", hook.guard.name, hook.parameters))

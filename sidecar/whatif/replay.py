@@ -69,6 +69,8 @@ class Simulated:
         return target if self._now < until else None
 
     usage = staticmethod(FORGETFUL.usage)
+    usages = staticmethod(FORGETFUL.usages)
+    shared = staticmethod(FORGETFUL.shared)
     verdict = staticmethod(FORGETFUL.verdict)
 
     def apply(self, effects: Sequence[Effect]) -> None:

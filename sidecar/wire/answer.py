@@ -6,6 +6,8 @@ These namespaces of dynamic metadata go back to Envoy:
   number of retries and the time limit of one attempt up to its first byte;
 - ``pointsman.patch``: for each attempt its byte splices, read by the clusters' Lua filter;
 - ``pointsman.decision``: what was decided, for response headers and for the access log;
+- ``pointsman.budgets``: the counters that the tokens and dollars of the answer go to, for the
+  access log;
 - ``pointsman.trace``: the trace context for the backend, and the client's span, if requests are
   traced;
 - ``pointsman.explain``: why, as a response header, for those who asked and may.
@@ -16,7 +18,7 @@ from collections.abc import MutableMapping, Sequence
 import msgspec
 from google.protobuf.struct_pb2 import Value
 
-from sidecar.model import MOST_ASSIGNMENTS, Assignment, Decision, Plan, TraceContext
+from sidecar.model import MOST_ASSIGNMENTS, Assignment, Charge, Decision, Plan, TraceContext
 from sidecar.pb import ext_proc_pb2 as pb
 from sidecar.wire.parts import Chains, Parts, Patches
 
@@ -88,6 +90,14 @@ class Answers:
             return _TRACED.replace(_HEADER, header, 1)
         continued = _CONTINUED.replace(_HEADER, header, 1)
         return continued.replace(_PARENT, parent.span_id.encode(), 1)
+
+    @staticmethod
+    def charged(charges: Sequence[Charge]) -> bytes:
+        """Return what an answer is continued with when budgets count what it costs."""
+        answer = pb.ProcessingResponse()
+        space = answer.dynamic_metadata.fields["pointsman.budgets"].struct_value
+        space.fields["charges"].string_value = msgspec.json.encode(charges).decode()
+        return answer.SerializeToString()
 
     @staticmethod
     def explained(explanation: str) -> bytes:

@@ -210,6 +210,8 @@ class Decider:
             return rewritten(decision, request, case.record.path, spent)
         unlimited = case.record.stats.unlimited
         answer = self._answers.decided(decision, request.operation, spent, unlimited)
+        if decision.charges:
+            answer += self._answers.charged(decision.charges)
         if self._tracing is not None:
             parent = self._parent(case.record)
             context = span_context(decision.id, parent, self._tracing)

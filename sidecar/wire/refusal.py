@@ -19,6 +19,9 @@ def refuse(error: RequestError, identity: str = "", explanation: str = "") -> by
         fields = answer.dynamic_metadata.fields["pointsman.decision"].struct_value.fields
         fields["id"].string_value = identity
         fields["assignments"].string_value = assignments_text(error.assigned)
+    if error.budget:
+        space = answer.dynamic_metadata.fields["pointsman.budgets"].struct_value
+        space.fields["rejected"].string_value = error.budget
     reply = answer.immediate_response
     reply.status.code = error.status
     reply.details = error.code
@@ -27,6 +30,7 @@ def refuse(error: RequestError, identity: str = "", explanation: str = "") -> by
         "content-type": "application/json",
         "x-pointsman-decision": identity,
         "x-pointsman-explain": explanation,
+        "retry-after": "" if error.retry_after is None else str(error.retry_after),
     }
     for name, value in headers.items():
         if value:

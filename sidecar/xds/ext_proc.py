@@ -17,7 +17,12 @@ TRACEPARENT = "traceparent"
 TRACE_NAMESPACE = "pointsman.trace"
 """Where a worker puts the trace context for the backend, when requests are traced."""
 
-DECISION_NAMESPACES = ("pointsman.route", "pointsman.patch", "pointsman.decision")
+DECISION_NAMESPACES = (
+    "pointsman.route",
+    "pointsman.patch",
+    "pointsman.decision",
+    "pointsman.budgets",
+)
 """Dynamic metadata that a worker may write; everything else in its answer is dropped."""
 
 

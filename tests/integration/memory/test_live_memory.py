@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from sidecar.config import redis_client
-from sidecar.memory import LiveMemory, sharing
+from sidecar.memory import LiveMemory, listening, sharing
 from sidecar.model import Count, SetPin, TakeTurn
 
 PREFIX = "test[1]:"
@@ -354,7 +354,8 @@ class TestRedisDown:
         self, redis_server, worker, monkeypatch
     ):
         monkeypatch.setattr(sharing, "ANSWER", 0.2)
-        monkeypatch.setattr(sharing, "IDLE", 0.2)
+        monkeypatch.setattr(listening, "ANSWER", 0.2)
+        monkeypatch.setattr(listening, "IDLE", 0.2)
         memory = await worker(redis_server.url)
         os.kill(redis_server.process.pid, signal.SIGSTOP)
         try:
@@ -370,7 +371,8 @@ class TestRedisDown:
         self, redis_server, worker, monkeypatch
     ):
         monkeypatch.setattr(sharing, "ANSWER", 0.2)
-        monkeypatch.setattr(sharing, "IDLE", 0.2)
+        monkeypatch.setattr(listening, "ANSWER", 0.2)
+        monkeypatch.setattr(listening, "IDLE", 0.2)
         memory = await worker(redis_server.url)
         os.kill(redis_server.process.pid, signal.SIGSTOP)
         try:
@@ -394,11 +396,11 @@ class TestRedisDown:
         assert await client.get(f"{PREFIX}pin:s") == b"mini"
 
     async def test_a_silent_redis_that_answers_is_not_left(self, redis_url, worker, monkeypatch):
-        monkeypatch.setattr(sharing, "IDLE", 0.02)
+        monkeypatch.setattr(listening, "IDLE", 0.02)
         memory = await worker(redis_url)
-        memory._sharing._learn_all = None  # what a second subscription would call
+        memory._sharing._listening._learn_all = None  # what a second subscription would call
 
-        await asyncio.sleep(10 * sharing.IDLE)
+        await asyncio.sleep(10 * listening.IDLE)
 
         assert memory.up
 

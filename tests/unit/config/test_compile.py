@@ -47,7 +47,7 @@ GOOD = {
         "rest": {"router": "router/canary"},
     },
     "experiments": {"later": {"arms": [{"name": "one", "router": "small", "share": 1}]}},
-    "budgets": {"later": {"anything": 1}},
+    "budgets": {"later": {"limit": 1, "unit": "usd", "per": "day"}},
 }
 
 

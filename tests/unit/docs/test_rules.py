@@ -35,7 +35,8 @@ BACKENDS = {
 for name, region in (("openai-gpt-4o", "us-east-1"), ("azure-gpt-4o", "eu-west-1")):
     BACKENDS[name]["region"] = region
 BACKENDS["gemini-gemini-2.0-flash-exp"]["region"] = "eu-central-1"
-OTHERS = {"Keys": "0123456789abcdef", "Guards": "example", "Tests": "example"}
+NAMED = "example"
+OTHERS = {"Keys": "0123456789abcdef", "Guards": NAMED, "Budgets": NAMED, "Tests": NAMED}
 """Section → how its example is called."""
 STORED = ("best", "fast", "vision", "cheap", "spare", "coder", "default")
 BASE = {

@@ -16,7 +16,7 @@ const FIELDS = [
 
 export default kindPage({
   kind: "budgets", title: "Budgets", one: "a budget", blank: { limit: 100000, unit: "tokens", per: "day", scope: "user.tenant" },
-  about: "How much may be used in a period. Budgets are kept, and not enforced yet.",
+  about: "How much may be used in a period, and what happens to requests then.",
   empty: "No budgets.",
   Form: formOf(FIELDS), fields: namesOf(FIELDS),
   columns: () => [
