@@ -52,7 +52,9 @@ class EnvoyWatch:
         """By backend; empty while Envoy does not answer."""
         out = self._out()
         return {
-            name: one._replace(healthy=False, reason=out[name].reason) if name in out else one
+            name: one._replace(healthy=False, reason=out[name].reason)
+            if name in out and not out[name].trial
+            else one
             for name, one in self._told.items()
         }
 

@@ -138,6 +138,15 @@ class Ejector:
             return _eject(backend, rules, state, ERROR_RATE, said, moment)
         return None
 
+    def suspects(self, backend: str, now: float) -> bool:
+        """Tell whether it failed of late, so that its answers matter too."""
+        state = self.states.get(backend)
+        if state is None:
+            return False
+        return bool(state.until or state.run) or any(
+            failed for number, (_, failed) in state.minute.items() if _lately(number, now)
+        )
+
     def out(self, now: float) -> dict[str, Out]:
         """Return the backends that are out or on trial at ``now``."""
         return {
@@ -167,12 +176,14 @@ def _eject(
     return Change(backend, "out", reason, f"out until {_clock(state.until)}: {why}")
 
 
+def _lately(number: int, now: float) -> bool:
+    return 0 <= now // _WIDTH - number < _BUCKETS
+
+
 def _count(state: State, batch: Batch, now: float) -> None:
     number = int(now // _WIDTH)
     requests, failed = state.minute.get(number, (0, 0))
-    state.minute = {
-        each: row for each, row in state.minute.items() if number - _BUCKETS < each <= number
-    }
+    state.minute = {each: row for each, row in state.minute.items() if _lately(each, now)}
     state.minute[number] = (requests + batch.failed + batch.succeeded, failed + batch.failed)
 
 

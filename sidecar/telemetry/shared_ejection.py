@@ -5,8 +5,10 @@
 | ``health:events`` | STREAM, the last events of all nodes: backend → its `Batch`, as JSON |
 | ``health`` | HASH: backend → `State` after its last change, and the event's id; for who starts |
 
-Without Redis a node goes by what it sees itself. Redis stamps the events and so is everybody's
-clock; how long a backend is out is drawn from the event's id, so nodes need not talk about it.
+Answers are told as long as a backend is suspected: a minute begins with its first failure, and
+backends that are well cost nothing. Without Redis a node goes by what it sees itself. Redis stamps
+the events and so is everybody's clock; how long a backend is out is drawn from the event's id, so
+nodes need not talk about it.
 """
 
 import asyncio
@@ -126,17 +128,23 @@ class SharedEjections:
         if not self._last:
             await self._learn()
             await self._read()
-            self._changes = []  # they are history
+            self._changes = []  # before the start
+        await self._read()
         self._unwritten = self._swap()
         if self._unwritten:
             await self._write(self._unwritten)
             self._unwritten = {}
-        await self._read()
+            await self._read()
         await self._store(self._changes)
 
     def _swap(self) -> dict[str, Batch]:
         waiting, self._waiting = self._waiting, {}
-        return waiting
+        now = self._now()
+        return {
+            name: batch
+            for name, batch in waiting.items()
+            if batch.failed or self._ejector.suspects(name, now)
+        }
 
     async def _write(self, batches: Mapping[str, Batch]) -> None:
         fields = {"e": _encode(batches)}

@@ -85,6 +85,17 @@ async def test_an_answer_anywhere_begins_anew(nodes):
     assert await one.tick() == await other.tick() == {}
 
 
+async def test_answers_of_a_backend_that_is_well_are_not_written(nodes, redis_url):
+    one = await nodes()
+    await one.answer()
+
+    async with redis.asyncio.from_url(redis_url) as client:
+        assert await client.exists("test:health:events") == 0
+        await one.fail()
+        await one.answer()
+        assert await client.xlen("test:health:events") == 2
+
+
 async def test_who_starts_later_knows_who_is_out_and_does_not_count_it(nodes):
     one = await nodes()
     await one.fail(25)

@@ -58,6 +58,18 @@ def test_what_leaves_the_rules_is_forgotten():
     assert made.out(1) == {}
 
 
+def test_a_backend_is_suspected_for_a_minute_after_a_failure_and_while_it_is_out():
+    made = ejector()
+    assert not made.suspects("small", 0)
+
+    made.take("small", batch("fs"), Moment(0, 0))
+
+    assert made.suspects("small", 54)
+    assert not made.suspects("small", 60)
+    made.take("small", batch("fffff"), Moment(100, 0))
+    assert made.suspects("small", 1000)
+
+
 def test_rounds_of_trials_have_names_of_their_own():
     made = ejector(Ejection(base_seconds=2))
     made.take("small", batch("fffff"), Moment(100, 0))
