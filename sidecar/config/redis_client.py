@@ -52,7 +52,7 @@ def connect(url: str, prefix: str = "pointsman:") -> Redis:
         pool = _pool_of_one(url) if scheme in ONE_NODE else _pool_of_many(url, prefix)
         # An option that redis-py does not know would otherwise be found at the first connection.
         pool.connection_class(**pool.connection_kwargs)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RedisError):
         # What redis-py says quotes a piece of the URL, and that may be of the password.
         raise StoreError(f"{place(url)}: {_WRONG[scheme in MANY_NODES]}") from None
     return Redis.from_pool(pool)
@@ -96,7 +96,7 @@ def _masters(known: ManyNodes, prefix: str) -> Masters:
             f"POINTSMAN_PREFIX={prefix!r} would spread keys over the nodes of a Redis Cluster; it "
             "must begin with a name in braces, such as {pointsman}:"
         )
-    options |= known.options
+    options |= {name: each for name, each in known.options.items() if name != "max_connections"}
     return SlotMasters(known.nodes, key_slot(prefix.encode()), options, tls=known.tls)
 
 

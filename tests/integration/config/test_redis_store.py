@@ -219,6 +219,7 @@ def test_a_wrong_scheme_is_told_with_the_legal_ones_and_no_secret(url):
         "redis+sentinel://me:hush@a/main?hush=1",
         "redis+cluster://me:hush@a:7000/1",
         "redis+cluster://me:hush@:7000",
+        "rediss://a?ssl_cert_reqs=hush",
     ],
 )
 def test_another_fault_of_a_url_is_told_without_what_may_be_a_secret(url):
