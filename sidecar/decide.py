@@ -102,10 +102,10 @@ def _planned(
     """Return the plan for a choice, and whether its router was asked: a budget may say no."""
     if spending is None:
         return choose.plan(router, context), True
-    allowed = router if route.startswith("(") else spending.through(route, router)
+    allowed = spending.through(route, router)
     if allowed is None:
         return None, False
-    plan = choose.plan(allowed, context, spending.spent)
+    plan = choose.plan(allowed, context, spending.spent if spending.leaves_out else None)
     if plan is not None and (allowed is not router or route == BUDGET):
         plan = plan._replace(strategy=f"budget/{plan.strategy}")
     return plan, True

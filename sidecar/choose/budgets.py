@@ -5,6 +5,7 @@ counters in memory; what is to be counted comes back as effects and charges.
 """
 
 import math
+import operator
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
@@ -92,6 +93,11 @@ class Spending:
         self._matched: dict[str, bool] = {}
         self._ended: list[Found] = []
 
+    @property
+    def leaves_out(self) -> bool:
+        """Whether there are budgets of backends."""
+        return bool(self._budgets.backends)
+
     def admit(self) -> Router | None:
         """Return the router that decides instead of all rules, if a budget that is over has one.
 
@@ -102,14 +108,13 @@ class Spending:
         if not asked:
             return None
         used = context.memory.usages(tuple(self._keys))
-        lost = [one.budget.on_store_down == "reject" for one in asked]
-        lost_any = True in lost and not context.memory.shared("")
-        over = [amount >= one.limit for one, amount in zip(asked, used, strict=True)]
-        if True not in over and not lost_any and context.trail is None:
+        lost = self._budgets.general.strict and not context.memory.shared("")
+        over = map(operator.ge, used, [entry[4] for entry in asked])
+        if not lost and context.trail is None and True not in over:
             return None
-        for one, key, amount, strict in zip(asked, self._keys, used, lost, strict=True):
-            value = key[len(one.head) :]
-            found = Found(one.budget, value, key, one.period, amount, strict and lost_any)
+        for one, key, amount in zip(asked, self._keys, used, strict=True):
+            value, strict = key[len(one.head) :], one.budget.on_store_down == "reject"
+            found = Found(one.budget, value, key, one.period, amount, lost and strict)
             self._found[one.budget.name, value] = found
         return self._instead([found for found in self._found.values() if found.over])
 
@@ -144,8 +149,10 @@ class Spending:
     def through(self, route: str, router: Router) -> Router | None:
         """Return the router that decides for ``route``; ``None``: the route is to be passed over.
 
-        Raises BudgetUnknown.
+        Raises BudgetUnknown. What stands for a route's name (`(default)`) has no budget.
         """
+        if not self._budgets.routes or route.startswith("("):
+            return router
         for budget in self._budgets.routes:
             found = self._find(budget, route)
             if found is None or not found.over:
@@ -194,8 +201,12 @@ class Spending:
         if self._budgets.backends:
             self._settle_backends(plan.attempts[0].backend.name, effects, charges)
         self.charges = tuple(charges)
-        self.note()
-        return plan._replace(effects=(*plan.effects, *effects)) if effects else plan
+        if self._found:
+            self.note()
+        if not effects:
+            return plan
+        # Not by _replace: this is done for nearly every request.
+        return Plan(plan.attempts, plan.probability, plan.strategy, (*plan.effects, *effects))
 
     def _settle_backends(self, first: str, effects: list[Effect], charges: list[Charge]) -> None:
         """Count the request for the first backend; its tokens are for the one that answers."""

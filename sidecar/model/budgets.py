@@ -70,11 +70,12 @@ class Entries:
     ``scopes``: one budget for each scope that there is.
     """
 
-    __slots__ = ("_known", "budgets", "scopes")
+    __slots__ = ("_known", "budgets", "scopes", "strict")
 
     def __init__(self, budgets: Iterable[Budget] = ()) -> None:
         self.budgets = tuple(budgets)
         self.scopes = tuple({budget.scope: budget for budget in self.budgets}.values())
+        self.strict = any(one.on_store_down == "reject" for one in self.budgets)
         self._known: tuple[float, float, tuple[Entry, ...]] = (0.0, 0.0, ())
 
     def at(self, now: float) -> tuple[Entry, ...]:
