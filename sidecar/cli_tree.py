@@ -20,6 +20,7 @@ _NO_ROUTE = {
     "(router)": "by the stored router that the model names",
     "(model)": "no route decided; by the backend that the model names",
     "(default)": "by the default chain",
+    "(budget)": "by the router of a budget that is used up",
 }
 
 

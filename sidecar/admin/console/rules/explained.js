@@ -8,6 +8,7 @@ const BY = {
   "(router)": "by the stored router that the model names",
   "(model)": "no route decided; by the backend that the model names",
   "(default)": "by the default chain",
+  "(budget)": "by the router of a budget that is used up",
 };
 
 /** Show an answer of POST /explain, or `explanation` of a decision. */
