@@ -1,10 +1,11 @@
 """Real redis-servers that belong together: a master with a replica and Sentinels, and a Cluster."""
 
+import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import redis
@@ -181,10 +182,12 @@ class Cluster:
 
 
 def _port_with_bus() -> int:
-    """Return a port such that 10,000 more is one too: there the nodes of a cluster talk."""
-    while (port := free_port()) + BUS > 65535:
-        pass
-    return port
+    """Return a free port such that 10,000 more is one too: there the nodes of a cluster talk."""
+    while True:
+        port = free_port()
+        with suppress(OSError, OverflowError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port + BUS))
+            return port
 
 
 @contextmanager

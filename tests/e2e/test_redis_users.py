@@ -84,6 +84,7 @@ def documents(system):
     trial = {"type": "experiment", "experiment": "trial"}
     rules["routes"]["trial"] = {"order": 9, "router": trial}
     rules["experiments"] = {"trial": ROLLOUT}
+    rules["budgets"] = {"all": {"limit": 1e6, "unit": "requests", "per": "day", "then": "warn"}}
     return rules
 
 
@@ -120,7 +121,9 @@ def test_the_sidecar_is_denied_nothing_that_it_does(own_system, redis_server, ad
         assert api.get(f"/decisions/{rated}").status_code in {200, 404}
         assert api.get("/experiments/trial/report").is_success
         assert api.post("/config/rollback", json={"version": 1}).is_success
+        system.models["large"].control(status=500)
         wanted = {"lease:rollout", "stats", "decisions", "facts", "history", "experiment:trial:1"}
+        wanted |= {"health", "health:events"}
         system.until(
             lambda: wanted <= {key.removeprefix("pointsman:") for key in admin.keys()},  # noqa: SIM118
             "what the sidecar writes",
