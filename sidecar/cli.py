@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from sidecar import __version__
+from sidecar.cli_budgets import usage
 from sidecar.cli_configuration import apply, check, export
 from sidecar.cli_documents import groups
 from sidecar.cli_experiments import experiments
@@ -112,6 +113,8 @@ decisions.command("show")(show)
 app.add_typer(decisions)
 app.add_typer(experiments)
 for _group in groups():
+    if _group.info.name == "budgets":
+        _group.command("usage")(usage)
     app.add_typer(_group)
 app.add_typer(token)
 

@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+from sidecar.cli import app
 from tests.e2e.system import System
 
 HOUR = 3600
@@ -26,8 +28,6 @@ def budget(system):
     written = []
 
     def write(name, **document):
-        version = system.ready()["rules"]["version"]
-        del version
         written.append(name)
         system.put("budgets", name, {"per": "month", **document})
         live = f"http://{system.settings.admin}/api/v1/budgets/{name}/usage"
@@ -78,7 +78,9 @@ def test_a_user_who_is_at_the_end_is_rejected_and_others_go_on(system, budget):
     assert system.metric("pointsman_budget_used_ratio", budget="per-user") >= 1
 
 
-def test_dollars_are_counted_from_answers_and_switch_to_the_cheap_router(system, budget):
+def test_dollars_are_counted_from_answers_and_switch_to_the_cheap_router(
+    system, budget, monkeypatch
+):
     dear = system.fresh_backend("large", price={"per_input_token": 1, "per_output_token": 1})
     model = system.fresh_route(dear)
     system.until_all_workers_use(dear)
@@ -96,6 +98,10 @@ def test_dollars_are_counted_from_answers_and_switch_to_the_cheap_router(system,
     assert ask(system, "thrifty", model=model).headers["x-pointsman-backend"] == dear
     [spent] = [one for one in usage(system, "dollars")["values"] if one["used"] >= 2]
     assert spent["value"].startswith("~"), "no names of people"
+    monkeypatch.setenv("POINTSMAN_ADMIN", str(system.settings.admin))
+    shown = CliRunner().invoke(app, ["budgets", "usage", "dollars"])
+    assert spent["value"] in shown.stdout
+    assert "1 usd per month" in shown.stdout
 
 
 def test_what_was_spent_outlives_workers_and_control(system, budget):

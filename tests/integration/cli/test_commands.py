@@ -43,6 +43,7 @@ def test_every_command_has_help_with_an_example(name):
 
 def test_every_listing_and_report_takes_json():
     reports = ["check", "apply", "rollback", "history", "explain", "whatif", "experiments report"]
+    reports += ["budgets usage"]
     listings = [name for name in COMMANDS if name.split()[-1] in {"list", "show", "stats"}]
     writes = [name for name in COMMANDS if name.split()[-1] in {"put", "rm", "enable", "disable"}]
 
