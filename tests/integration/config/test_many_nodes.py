@@ -6,7 +6,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -154,6 +154,24 @@ async def test_a_master_that_was_replaced_while_it_hung_is_left():
             await eventually(node.use)
             await eventually(node.hears)
             assert redises.master() is not first
+
+
+async def test_a_sentinel_that_names_a_replica_is_not_believed(redis_server, tmp_path):
+    replica = redis_nodes.Node(tmp_path / "replica", replicaof=f"127.0.0.1 {redis_server.port}")
+    wrong, right = (redis_nodes.Node(tmp_path / name) for name in ("wrong", "right"))
+    for sentinel, node in ((wrong, replica), (right, redis_server)):
+        sentinel.options["sentinel"] = f"monitor rules 127.0.0.1 {node.port} 1"
+    with ExitStack() as stack:
+        for node in (replica, wrong, right):
+            stack.callback(node.stop)
+        replica.start()
+        wrong.start("--sentinel")
+        right.start("--sentinel")
+        url = f"redis+sentinel://127.0.0.1:{wrong.port},127.0.0.1:{right.port}/rules"
+        async with connect(url) as client:
+            role = await eventually(lambda: client.execute_command("ROLE"))
+
+    assert role[0] == b"master"
 
 
 async def test_everything_works_on_the_one_slot_of_a_cluster_and_follows_it():
