@@ -20,6 +20,7 @@ def show(settings: Settings, pids: Mapping[str, int]) -> None:
     console.print("\n[bold green]Pointsman is up.[/] Ctrl-C stops everything.\n")
     rows = {
         "clients": f"http://{settings.listen}/v1   (base_url of any OpenAI client)",
+        "console": f"http://{settings.admin}/   (the API's reference: /docs)",
         "metrics": f"http://{settings.admin}/metrics   /readyz   /healthz",
         "Envoy's admin": f"http://{settings.envoy_admin}",
         "rules": settings.store_url(),
