@@ -8,10 +8,10 @@ import math
 import operator
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from datetime import UTC, datetime
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any
 
+from sidecar.choose.found_budget import Found, described, limit_of, sentence, until
 from sidecar.choose.rendezvous import key_text
 from sidecar.errors import BudgetExceeded, BudgetUnknown
 from sidecar.model import (
@@ -23,7 +23,6 @@ from sidecar.model import (
     Count,
     Effect,
     Entry,
-    Period,
     Plan,
     Router,
 )
@@ -37,22 +36,6 @@ ALL = "all"
 LONGEST_VALUE = 64
 _RETRY_SECONDS = 1.0
 """When to come back while counters are not shared."""
-
-
-class Found(NamedTuple):
-    """A budget with the counter of one value. ``lost``: others' counts are not heard of."""
-
-    budget: Budget
-    value: str
-    key: str
-    period: Period
-    used: float
-    lost: bool
-
-    @property
-    def over(self) -> bool:
-        """Whether nobody may go on without what ``then`` says."""
-        return self.lost or self.used >= self.budget.limit
 
 
 def shown_value(value: Any, *, plain: bool) -> str:
@@ -178,7 +161,7 @@ class Spending:
                 found = self._find(budget, name)
                 if found is not None and found.over and name not in out:
                     self._ended.append(found)
-                    out[name] = _sentence(found)
+                    out[name] = sentence(found)
         return out
 
     def reject(self) -> None:
@@ -225,7 +208,7 @@ class Spending:
         """Note in the trail what was asked, if there is one."""
         trail = self._context.trail
         if trail is not None and self._found:
-            trail.note("budgets", [_described(found) for found in self._found.values()])
+            trail.note("budgets", [described(found) for found in self._found.values()])
 
     def _named(self, budgets: Iterable[Budget], name: str) -> list[Found]:
         found = [self._find(budget, name) for budget in budgets]
@@ -270,7 +253,7 @@ class Spending:
         if found.lost:
             message = f'what is left of budget "{budget.name}" is not known now; try again soon'
             raise BudgetUnknown(message, budget.name, math.ceil(_RETRY_SECONDS))
-        message = f'budget "{budget.name}" is used up: {_limit(budget)}; {_until(found.period)}'
+        message = f'budget "{budget.name}" is used up: {limit_of(budget)}; {until(found.period)}'
         raise BudgetExceeded(message, budget.name, max(1, math.ceil(found.period.end - now)))
 
 
@@ -280,35 +263,3 @@ def _add(found: Found, now: float, effects: list[Effect], charges: list[Charge])
         effects.append(Count(found.key, 1.0, found.period.end - now + KEPT_SECONDS))
     else:
         charges.append(Charge(found.key, found.budget.unit, found.period.end))
-
-
-def _limit(budget: Budget) -> str:
-    return f"{budget.limit:.15g} {budget.unit} per {budget.per}"
-
-
-def _until(period: Period) -> str:
-    return f"it begins anew at {_at(period.end)}"
-
-
-def _at(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
-
-
-def _sentence(found: Found) -> str:
-    if found.lost:
-        return f"budget {found.budget.name}: counters are not shared now"
-    used = f"{found.used:.15g} of {_limit(found.budget)} used"
-    return f"budget {found.budget.name}: {used}; {_until(found.period)}"
-
-
-def _described(found: Found) -> dict[str, Any]:
-    return {
-        "budget": found.budget.name,
-        "scope": found.budget.scope,
-        "value": found.value,
-        "used": found.used,
-        "limit": found.budget.limit,
-        "unit": found.budget.unit,
-        "until": _at(found.period.end),
-        "then": ("store_down" if found.lost else found.budget.then) if found.over else None,
-    }
