@@ -17,7 +17,12 @@ from sidecar.model import Ejection, Out
 
 JITTER = 0.25
 """A time out is up to this share longer, so that backends do not come back all at once."""
-REASONS = CONSECUTIVE, ERROR_RATE, TRIAL = "consecutive_failures", "error_rate", "trial"
+REASONS = CONSECUTIVE, ERROR_RATE, TRIAL, ASKED = (
+    "consecutive_failures",
+    "error_rate",
+    "trial",
+    "retry_after",
+)
 _WIDTH, _BUCKETS = 5, 12
 _LONGEST_POWER = 30
 _AGAIN = "; a trial failed"
@@ -25,7 +30,8 @@ _AGAIN = "; a trial failed"
 
 class Batch(msgspec.Struct, array_like=True):
     """Attempts at one backend, in their order as far as that matters: how many failed before the
-    first and behind the last success, and the longest row of failures between.
+    first and behind the last success, and the longest row of failures between. ``wait``: the most
+    seconds for which the backend asked to be left alone.
     """
 
     failed: int = 0
@@ -33,9 +39,11 @@ class Batch(msgspec.Struct, array_like=True):
     head: int = 0
     tail: int = 0
     longest: int = 0
+    wait: float = 0.0
 
-    def fail(self) -> None:
+    def fail(self, wait: float = 0.0) -> None:
         """Add a failure."""
+        self.wait = max(self.wait, wait)
         self.failed += 1
         self.tail += 1
         if not self.succeeded:
@@ -98,11 +106,28 @@ class Ejector:
 
     def take(self, backend: str, batch: Batch, moment: Moment) -> Change | None:
         """Take what came of attempts."""
-        now = moment.now
         rules = self._rules.get(backend)
         if rules is None:
             return None
         state = self.states.setdefault(backend, State())
+        was_in = not state.until
+        change = self._change(backend, rules, state, batch, moment)
+        if not _leave_alone(rules, state, batch, moment.now):
+            return change
+        said = f"out until {_clock(state.until)}: {state.why}"
+        if change is not None and change.what == "out":
+            return change._replace(said=said)
+        return Change(backend, "out", ASKED, said) if was_in or change else None
+
+    def _change(
+        self,
+        backend: str,
+        rules: Ejection,
+        state: State,
+        batch: Batch,
+        moment: Moment,
+    ) -> Change | None:
+        now = moment.now
         if not state.until:
             return self._take_in(backend, rules, state, batch, moment)
         if now < state.until or not (batch.failed or batch.succeeded):
@@ -178,6 +203,16 @@ def _eject(
 
 def _lately(number: int, now: float) -> bool:
     return 0 <= now // _WIDTH - number < _BUCKETS
+
+
+def _leave_alone(rules: Ejection, state: State, batch: Batch, now: float) -> bool:
+    """Keep it out for as long as it asked for; tell whether that is longer than without."""
+    until = now + min(batch.wait, rules.max_seconds)
+    if not batch.wait or until <= state.until:
+        return False
+    state.until, state.run, state.minute = until, 0, {}
+    state.why = f"it asked to be left alone for {batch.wait:.0f} s"
+    return True
 
 
 def _count(state: State, batch: Batch, now: float) -> None:

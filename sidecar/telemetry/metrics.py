@@ -59,7 +59,7 @@ _HELP = {
     "pointsman_cost_usd": "US dollars: counted tokens times the backend's price when the request "
     "began, cached input at its own price.",
     "pointsman_ejections": "How often a backend went out, as seen here. reason: "
-    "consecutive_failures, error_rate (of the last minute), trial (failed when tried again).",
+    "consecutive_failures, error_rate (of the last minute), trial (failed again), retry_after.",
     "pointsman_feedback": "Feedback that was taken, repeated feedback included. backend: the one "
     "that answered the request; metric: other when no experiment has it.",
     "pointsman_experiment_outcomes": "Outcomes of requests in experiments, one per arm. kept: in "
@@ -244,8 +244,7 @@ class Metrics:
         self._attempts.prepare(islice(attempts, _PREPARED))
         self._experiment_outcomes.prepare((result,) for result in _WRITTEN)
         self._decision_log.prepare((result,) for result in _WRITTEN)
-        ejections = product(self._configured, REASONS)
-        self._ejections.prepare(islice(ejections, _PREPARED))
+        self._ejections.prepare(islice(product(self._configured, REASONS), _PREPARED))
         self._cost.prepare((name,) for name in islice(self._configured, _PREPARED))
         self._answers.prepare(self._configured)
         self._decisions.prepare(islice(_possible_decisions(reached), _PREPARED))

@@ -15,6 +15,7 @@ from sidecar.errors import BodyTooLarge, RequestError
 from sidecar.model import LIMITED, MOST_ASSIGNMENTS, OPERATIONS, Assignment, Charge
 from sidecar.pb.access_log_entry_pb2 import AccessLogCommon, HTTPAccessLogEntry, ResponseFlags
 from sidecar.telemetry import traced as traces
+from sidecar.telemetry.retry_after import read_wait
 from sidecar.telemetry.traced import Traced, TracedAttempt
 from sidecar.telemetry.usage import Usage, read_charges, read_usage
 
@@ -49,6 +50,7 @@ class FailedAttempt(NamedTuple):
 
     ``code``: the HTTP status, or why there was none (`timeout`, `reset`, …). ``blamed``: whether
     the backend is at fault; it is not when the status says that the request itself is wrong.
+    ``wait_s``: for how many seconds it asked to be left alone.
     """
 
     backend: str
@@ -56,6 +58,7 @@ class FailedAttempt(NamedTuple):
     blamed: bool
     undecided: bool = False
     traced: TracedAttempt | None = None
+    wait_s: float = 0.0
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -169,7 +172,7 @@ def read_attempt(entry: HTTPAccessLogEntry) -> FailedAttempt | None:
     if not backend or (failure is None and (client_gone or 0 < status < 400)):
         return None
     attempt = _failed(backend, status, failure, undecided=common.route_name != DECIDED)
-    return attempt._replace(traced=traces.read_traced_attempt(entry))
+    return attempt._replace(traced=traces.read_traced_attempt(entry), wait_s=read_wait(entry))
 
 
 def is_blamed(outcome: Outcome) -> bool:

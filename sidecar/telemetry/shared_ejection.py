@@ -87,7 +87,7 @@ class SharedEjections:
     def attempt(self, attempt: FailedAttempt) -> None:
         """Take a failed attempt."""
         if attempt.blamed and not attempt.undecided:
-            self._waiting.setdefault(attempt.backend, Batch()).fail()
+            self._waiting.setdefault(attempt.backend, Batch()).fail(attempt.wait_s)
 
     def outcome(self, outcome: Outcome) -> None:
         """Take an answer."""

@@ -36,7 +36,8 @@ def failed_attempts_log() -> dict[str, Any]:
             ]
         }
     }
-    return _grpc_log("attempts") | {"filter": failed}
+    log = _grpc_log("attempts", additional_response_headers_to_log=["retry-after"])
+    return log | {"filter": failed}
 
 
 def _grpc_log(name: str, **more: Any) -> dict[str, Any]:

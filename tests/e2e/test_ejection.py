@@ -96,6 +96,26 @@ def test_a_model_that_works_again_is_tried_and_comes_back(system):
         system.until(lambda: first(system, virtual) == backend, "its own place in all workers")
 
 
+def test_a_model_that_asks_to_be_left_alone_is_left_alone(system):
+    backend = system.fresh_backend("canary")
+    virtual = system.fresh_route(backend, "large")
+    system.until_all_workers_use(backend)
+    system.calm()
+    system.models["canary"].control(retry_after=120)
+    assert system.chat(model=virtual).headers["x-pointsman-attempts"] == "2"
+
+    system.until(
+        lambda: "left alone for 120 s" in (state(system, backend)["reason"] or ""), "it is out"
+    )
+
+    asked = len(system.models["canary"].requests())
+    system.until(
+        lambda: all(first(system, virtual) == "large" for _ in range(4)), "last on all workers"
+    )
+    assert len(system.models["canary"].requests()) - asked <= 1
+    assert system.metric("pointsman_ejections_total", backend=backend, reason="retry_after") == 1
+
+
 def test_trials_of_a_model_that_still_fails_are_few(system):
     virtual, backend = failing(system, **SOON)
     counted = {"backend": backend, "reason": "trial"}

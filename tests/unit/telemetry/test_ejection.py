@@ -13,10 +13,10 @@ from sidecar.telemetry.ejection import JITTER, Batch, Ejector, Moment, seconds_o
 CASES = yaml.safe_load((Path(__file__).parents[2] / "cases" / "ejection.yaml").read_text())
 
 
-def batch(events):
+def batch(events, wait=0.0):
     made = Batch()
     for event in events:
-        made.fail() if event == "f" else made.succeed()
+        made.fail(wait) if event == "f" else made.succeed()
     return made
 
 
@@ -38,7 +38,7 @@ def test_a_line_of_time(case):
     made.use({} if rules is None else {"small": Ejection(**rules)})
     for step in case["line"]:
         moment = Moment(step["at"], case.get("uniform", 0.0))
-        change = made.take("small", batch(step.get("events", "")), moment)
+        change = made.take("small", batch(step.get("events", ""), step.get("wait", 0.0)), moment)
 
         assert said(change) == step.get("change"), step
         out = made.out(moment.now).get("small")
