@@ -84,6 +84,7 @@ def documents(system):
     trial = {"type": "experiment", "experiment": "trial"}
     rules["routes"]["trial"] = {"order": 9, "router": trial}
     rules["experiments"] = {"trial": ROLLOUT}
+    rules["backends"]["large"] = system.backend("large", priority=1)
     rules["budgets"] = {"all": {"limit": 1e6, "unit": "requests", "per": "day", "then": "warn"}}
     return rules
 
