@@ -85,8 +85,12 @@ class SharedEjections:
         self._waiting = {name: each for name, each in self._waiting.items() if name in rules}
 
     def attempt(self, attempt: FailedAttempt) -> None:
-        """Take a failed attempt."""
-        if attempt.blamed and not attempt.undecided:
+        """Take a failed attempt.
+
+        A 404 says that there is no such model: a request that failed open at an Envoy of one's
+        own carries the client's name for it, and that it did so is not in the log of attempts.
+        """
+        if attempt.blamed and not attempt.undecided and attempt.code != "404":
             self._waiting.setdefault(attempt.backend, Batch()).fail(attempt.wait_s)
 
     def outcome(self, outcome: Outcome) -> None:

@@ -76,6 +76,14 @@ async def test_failures_are_counted_over_nodes_and_both_agree(nodes):
     assert [each.what for each in one.changes] == [each.what for each in other.changes] == ["out"]
 
 
+async def test_a_model_that_does_not_exist_puts_nobody_out(nodes):
+    node = await nodes()
+    for _ in range(50):
+        node.health.attempt(FAILED._replace(code="404"))
+
+    assert await node.tick() == {}
+
+
 async def test_an_answer_anywhere_begins_anew(nodes):
     one, other = await nodes(), await nodes()
     await one.fail(24)
