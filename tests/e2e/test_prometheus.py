@@ -46,11 +46,21 @@ def watched(tmp_path_factory):
 
 
 def rules(system):
-    """The demo's rules, and a bandit."""
+    """The demo's rules, a bandit, and a budget that is soon at its end."""
     addresses = {name: model.address for name, model in system.models.items()}
     documents = example_documents(addresses)
     for name in addresses:
         documents["backends"][name]["model"] = name  # what these models are called here
+    documents["budgets"] = {
+        "tight": {
+            "limit": 1,
+            "unit": "requests",
+            "per": "month",
+            "scope": "user.id",
+            "match": {"user.id": {"eq": "spender"}},
+            "then": "reject",
+        }
+    }
     documents["routers"]["learning"] = {"type": "bandit", "targets": ["small", "large"]}
     return documents
 
@@ -60,7 +70,7 @@ def tried(system):
 
 
 class Others(threading.Thread):
-    """Asks what `Traffic` does not: streams, a bandit, nonsense, and says how answers were."""
+    """Asks what `Traffic` does not: streams, a bandit, nonsense, too much; says how answers were."""
 
     def __init__(self, system):
         super().__init__()
@@ -80,6 +90,7 @@ class Others(threading.Thread):
                     text = [{"role": "user", "content": "tell me a story"}]
                     body = {"model": model, "stream": True, "messages": text}
                     answer = http.post("/v1/chat/completions", json=body)
+                http.post("/v1/chat/completions", json=body, headers={"x-user-id": "spender"})
                 http.post("/v1/chat/completions", content=b"nonsense")
                 decision = answer.headers.get("x-pointsman-decision", "")
                 said = {"decision": decision, "metric": "thumbs", "value": True}
