@@ -70,7 +70,7 @@ def tried(system):
 
 
 class Others(threading.Thread):
-    """Asks what `Traffic` does not: streams, a bandit, nonsense, too much; says how answers were."""
+    """Asks as `Traffic` does not: streams, a bandit, nonsense, too much. Says how answers were."""
 
     def __init__(self, system):
         super().__init__()
