@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from sidecar.errors import BodyTooLarge, RequestError
-from sidecar.model import LIMITED, MOST_ASSIGNMENTS, OPERATIONS, Assignment, Charge
+from sidecar.model import LIMITED, OPERATIONS, Assignment, Charge
 from sidecar.pb.access_log_entry_pb2 import AccessLogCommon, HTTPAccessLogEntry, ResponseFlags
+from sidecar.telemetry import logged
 from sidecar.telemetry import traced as traces
 from sidecar.telemetry.retry_after import read_wait
 from sidecar.telemetry.traced import Traced, TracedAttempt
@@ -119,31 +120,31 @@ def read_request(entry: HTTPAccessLogEntry) -> Outcome:
     """Read an entry of the log `requests`."""
     common = entry.common_properties
     spaces = common.metadata.filter_metadata
-    decision = _fields(spaces, "pointsman.decision")
-    budgets = _fields(spaces, "pointsman.budgets")
+    decision = logged.fields(spaces, "pointsman.decision")
+    budgets = logged.fields(spaces, "pointsman.budgets")
     details, status = entry.response.response_code_details, entry.response.response_code.value
     backend = _backend(common)
     failure, client_gone = _flags(common.response_flags)
     error_code = _error_code(details)
     undecided = common.route_name != DECIDED
-    upstream_s, ttft_s = _seconds(common, "upstream_us"), _seconds(common, "ttft_us")
+    upstream_s, ttft_s = logged.seconds(common, "upstream_us"), logged.seconds(common, "ttft_us")
     unlogged = None
     if backend and not client_gone and _is_unlogged(status, failure, details):
         unlogged = _failed(backend, status, failure, undecided=undecided)
         unlogged = unlogged._replace(traced=traces.last_attempt(entry, upstream_s))
     return Outcome(
-        decision_id=_text(decision, "id"),
-        route=_text(decision, "route"),
-        strategy=_text(decision, "strategy"),
-        operation=_text(decision, "operation") or _operation(entry, spaces),
-        version=_count(_text(decision, "version")) or 0,
-        decision_s=_microseconds(_text(decision, "us")),
-        warnings=_words(_text(decision, "warnings")),
-        assignments=_assignments(_text(decision, "assignments")),
-        probability=_probability(_text(decision, "probability")),
-        charges=read_charges(_text(budgets, "charges")),
-        budget=_text(budgets, "rejected"),
-        plan=_plan(_fields(spaces, "pointsman.route")),
+        decision_id=logged.text(decision, "id"),
+        route=logged.text(decision, "route"),
+        strategy=logged.text(decision, "strategy"),
+        operation=logged.text(decision, "operation") or _operation(entry, spaces),
+        version=logged.count(logged.text(decision, "version")) or 0,
+        decision_s=logged.microseconds(logged.text(decision, "us")),
+        warnings=logged.words(logged.text(decision, "warnings")),
+        assignments=logged.assignments(logged.text(decision, "assignments")),
+        probability=logged.probability(logged.text(decision, "probability")),
+        charges=read_charges(logged.text(budgets, "charges")),
+        budget=logged.text(budgets, "rejected"),
+        plan=_plan(logged.fields(spaces, "pointsman.route")),
         backend=backend,
         attempts=common.upstream_request_attempt_count,
         status=status,
@@ -224,7 +225,7 @@ def _error_code(details: str) -> str | None:
 
 def _operation(entry: HTTPAccessLogEntry, spaces: Any) -> str:
     """Return the operation of a request without a decision, by its path as the client sent it."""
-    path = _text(_fields(spaces, "pointsman.request"), "path") or entry.request.path
+    path = logged.text(logged.fields(spaces, "pointsman.request"), "path") or entry.request.path
     return OPERATIONS.get(path.partition("?")[0], "")
 
 
@@ -252,53 +253,3 @@ def _is_stream(common: AccessLogCommon, upstream_s: float | None, ttft_s: float 
     if said is not None:
         return said == "true"
     return ttft_s is not None and (upstream_s is None or upstream_s - ttft_s > _ONE_PIECE_SECONDS)
-
-
-def _fields(spaces: Any, name: str) -> Any:
-    """Return the fields of a metadata namespace, ``None`` without it."""
-    space = spaces.get(name)
-    return None if space is None else space.fields
-
-
-def _text(fields: Any, key: str) -> str:
-    value = fields.get(key) if fields else None
-    return "" if value is None else value.string_value
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(text.split(",")) if text else ()
-
-
-def _assignments(text: str) -> tuple[Assignment, ...]:
-    """Read ``[["checkout",3,"canary",0.2,"9f86d081884c7d65",""]]``."""
-    if not text:
-        return ()
-    try:
-        found = msgspec.json.decode(text, type=tuple[Assignment, ...])
-    except (msgspec.DecodeError, UnicodeError):
-        return ()
-    return found[:MOST_ASSIGNMENTS]
-
-
-def _probability(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if 0 <= number <= 1 else None
-
-
-def _count(text: str | None) -> int | None:
-    """Return a number of at most 12 digits; Envoy writes `-` where it has none."""
-    if text is None or len(text) > 12 or not text.isdecimal():
-        return None
-    return int(text)
-
-
-def _microseconds(text: str | None) -> float | None:
-    number = _count(text)
-    return None if number is None else number * 1e-6
-
-
-def _seconds(common: AccessLogCommon, tag: str) -> float | None:
-    return _microseconds(common.custom_tags.get(tag))
