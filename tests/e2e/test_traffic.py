@@ -36,6 +36,11 @@ class Sent:
         self.system.until(
             lambda: self.admin.get(f"/api/v1/decisions/{last}").status_code == 200, "the log"
         )
+        plain = CHATS + SAVED + 1
+        # Nodes tell each other what they have counted about once a second.
+        self.system.until(
+            lambda: self.get("stats")["backends"]["plain"]["requests"] >= plain, "the figures"
+        )
 
     def all_workers_decide(self):
         """Whether all decide by these rules: workers are asked in turn."""

@@ -15,6 +15,8 @@ from sidecar.model import Compilers, Trail
 from tests.unit.choose.scripts import CLOUD, cloud, scripted
 from tests.unit.choose.world import Shop, build, context, faults, shown
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 TABLES = Path(__file__).parents[2] / "cases"
 
 

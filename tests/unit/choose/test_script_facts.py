@@ -12,6 +12,8 @@ from sidecar.model import Backend, Calendar, Compilers, Price, PricePeriod
 from tests.unit.choose.scripts import cloud, scripted, told
 from tests.unit.choose.world import Shop, build, context, shown
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 BETTER = """const better = ({openai}) =>
   openai.models['gpt-4o-mini'].metrics.total.requests > 0 ? ['mini', 'deep'] : ['deep', 'mini'];"""
 

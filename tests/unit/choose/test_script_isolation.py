@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from sidecar.choose.script.sandbox import Inputs, compile_script
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 WELL_KNOWN = [
     "globalThis", "Object", "Object.prototype", "[].__proto__", "''.__proto__",
     "(1).__proto__", "true.__proto__", "Symbol.prototype", "Math", "JSON", "JSON.parse", "Date",
