@@ -20,7 +20,9 @@ def backend_of(system, target):
 
 
 def row(page, name):
-    return page.get_by_role("row").filter(has=page.get_by_role("link", name=f"Edit {name}"))
+    return page.get_by_role("row").filter(
+        has=page.get_by_role("link", name=f"Edit {name}", exact=True)
+    )
 
 
 def saved(visit):

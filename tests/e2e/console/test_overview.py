@@ -38,7 +38,7 @@ def test_the_overview_draws_lines_for_each_backend_with_traffic(visit, system):
     # A step of ten seconds is drawn when it is over.
     expect(chart.locator("canvas")).to_be_visible(timeout=30_000)
     chart.get_by_text("Requests per second as a table").click()
-    expect(chart.get_by_role("columnheader", name="small")).to_be_visible()
+    expect(chart.get_by_role("columnheader", name="small", exact=True)).to_be_visible()
 
 
 def test_a_backend_that_is_off_is_listed_with_the_reason(visit, system):
@@ -47,7 +47,7 @@ def test_a_backend_that_is_off_is_listed_with_the_reason(visit, system):
 
     health = page.get_by_role("region", name="Health")
     expect(health).to_contain_text("disabled")
-    expect(health.get_by_role("link", name="canary")).to_be_visible()
+    expect(health.get_by_role("link", name="canary", exact=True)).to_be_visible()
 
 
 def test_a_rejected_configuration_is_shown_on_top_with_document_and_path(visit, system):
